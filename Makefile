@@ -1,0 +1,32 @@
+# Everything runs in .venv, which is filled once (.ci/venv). PYTHON=... names another interpreter.
+PYTHON ?=
+BIN = .venv/bin
+
+.PHONY: help venv demo test lint bench clean
+
+help:
+	@echo "make demo   a call through a cluster of two nodes, shown live"
+	@echo "make test   every test, then again against the built wheel"
+	@echo "make lint   ruff, mypy, import-linter"
+	@echo "make bench  calls per CPU-second"
+
+venv:
+	@PYTHON="$(PYTHON)" .ci/venv
+
+demo: venv
+	@$(BIN)/refserver demo $(ARGS)
+
+test: venv
+	$(BIN)/python -m pytest $(ARGS)
+	.ci/wheel $(ARGS)
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: venv
+	@$(BIN)/python -m bench $(ARGS)
+
+clean:
+	rm -rf .venv .venv-wheel build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
