@@ -1,0 +1,146 @@
+"""The durable records of a node: what its tables hold and its other member gets (design 4).
+
+They are arrays on the wire: fields are only ever added, at the end and with a default. They are mutable, and
+whoever changes one puts it into the store again. A record never holds another one, only its key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from tlib_proto import KVList
+else:
+    KVList = tuple[tuple[str, Any], ...]
+
+
+def as_pairs(value: Any) -> Any:
+    """The key-value list with every nested list a tuple again: a decoder leaves lists where it knows no type."""
+    if isinstance(value, (list, tuple)):
+        return tuple((pair[0], as_pairs(pair[1])) for pair in value)
+    return value
+
+
+class Binding(msgspec.Struct, frozen=True, array_like=True):
+    """Where a phone is: its contact, the address it registered from, the way back (RFC 3261 10, RFC 3327)."""
+
+    contact: str
+    listener: str
+    host: str
+    port: int
+    path: tuple[str, ...] = ()
+    expires_at_us: int = 0
+    call_id: str = ""
+    cseq: int = 0
+
+
+class CallView(msgspec.Struct, frozen=True, array_like=True):
+    """A call as one DN sees it: `state` is a PartyState, `node` where the call lives."""
+
+    conn_id: int
+    call_type: int
+    state: int
+    other_dn: str
+    node: str
+
+
+class DnRecord(msgspec.Struct, array_like=True):
+    """A DN that this node owns: bindings, the privileged clients that own it, the place of its last event."""
+
+    dn: str
+    epoch: int = 0
+    how: str = "sip"
+    role_epoch: int = 0
+    seq: int = 0
+    in_service: bool = False
+    bindings: tuple[Binding, ...] = ()
+    owners: tuple[str, ...] = ()
+    calls: tuple[CallView, ...] = ()
+    fenced: bool = False
+
+
+class AgentRecord(msgspec.Struct, array_like=True):
+    """The agent logged in on a DN; `session` is that of the client which logged it in."""
+
+    dn: str
+    agent_id: str
+    ready: bool
+    work_mode: int
+    reasons: KVList = ()
+    session: str = ""
+    queue: str = ""
+
+    def __post_init__(self) -> None:
+        self.reasons = as_pairs(self.reasons)
+
+
+class SessionRecord(msgspec.Struct, array_like=True):
+    """A T-Library client: its stream, the listener it came by, who it is and whether it proved that."""
+
+    session_id: str
+    conn: int
+    listener: str
+    application: str
+    role: str
+    proven: bool
+
+
+class RegistrationRecord(msgspec.Struct, array_like=True):
+    """A client's registration on a DN; `mode` is a RegisterMode."""
+
+    session_id: str
+    dn: str
+    mode: int
+
+
+class CallRecord(msgspec.Struct, array_like=True):
+    """A call of this node; `queue` is the routing point that it is at or came by, `parties` their keys."""
+
+    conn_id: int
+    call_uuid: str
+    call_type: int
+    ani: str
+    dnis: str
+    user_data: KVList
+    created_us: int
+    answered: bool = False
+    queue: str = ""
+    parties: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.user_data = as_pairs(self.user_data)
+
+
+class PartyRecord(msgspec.Struct, array_like=True):
+    """A party of a call: `kind` is extension, trunk, external or queue; `leg` its SIP leg, 0 without one.
+
+    `role` is a DNRole, `state` a PartyState, `sdp` the last session description that came from the leg.
+    """
+
+    party: int
+    conn_id: int
+    dn: str
+    kind: str
+    role: int
+    state: int
+    leg: int
+    other_dn: str
+    queue: str = ""
+    sdp: bytes = b""
+    version: int = 0
+    held: bool = False
+
+
+class MarkRecord(msgspec.Struct, array_like=True):
+    """A high-water mark of ids: numbers up to it may have been given out."""
+
+    value: int
+
+
+class InteractionRecord(msgspec.Struct, array_like=True):
+    """The reporting session that a call is assigned to."""
+
+    conn_id: int
+    session_id: str
