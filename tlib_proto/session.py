@@ -1,0 +1,328 @@
+"""T-Library sessions of both roles: framing, Hello, keep-alive; octets in, outputs out.
+
+Outputs are `Write`, `Greeted`, `Linked`, `Incoming` and, last, `Ended`. A session that ended ignores what
+still arrives, holds no octets and has no deadline. The Hello is ours; keep-alive does what ADDP does: it polls
+when nothing was heard for a while, and gives the peer as long again to answer.
+"""
+
+import re
+
+from . import build
+from .attributes import Attribute
+from .codec import HEADER_SIZE, decode, encode, frame_length, frame_reference
+from .error_codes import ErrorCode
+from .errors import LocalError, ParseError
+from .hello import VERSION, hello_message, read_hello
+from .limits import Limits
+from .messages import MESSAGE_NAMES, MessageType
+from .records import Ended, Greeted, Hello, Incoming, Linked, Message, Output, Value, Write
+from .tables import CALLS, PEER_TABLES, Act, Call, EndKind, Role, State, classify
+
+_LENGTH = 4
+_TEXT_START = re.compile(rb"[A-Z]{3}[A-Z /]")
+_TLS_START = b"\x16\x03"
+_MAX_REF = 0xFFFFFFFF
+
+
+class _Session:
+    """What both roles share; see `ServerSession` and `ClientSession`."""
+
+    _role: Role
+
+    def __init__(self, now: int, state: State, limits: Limits, keepalive_us: int) -> None:
+        self._state = state
+        self._table = PEER_TABLES[self._role]
+        self._limits = limits
+        self._keepalive_us = keepalive_us
+        self._buffer = bytearray()
+        self._framed = False  # a whole frame has been read: what follows is not another protocol
+        self._hello_ref = 0
+        self._last_ref = 0
+        self._heard = now
+        self._hello_deadline: int | None = None
+        self._partial_deadline: int | None = None
+        self._pong_deadline: int | None = None
+
+    @property
+    def state(self) -> State:
+        """State of the session (`tables.State`)."""
+        return self._state
+
+    def receive_data(self, now: int, data: bytes, out: list[Output]) -> None:
+        """Octets of any number from the peer; what they mean is appended to `out`."""
+        if self._state == State.ENDED:
+            return
+        if self._state == State.IDLE:
+            raise LocalError("receive_data before start")
+        self._heard = now
+        self._pong_deadline = None
+        self._pump(now, data, out)
+
+    def send(self, now: int, message: Message, out: list[Output]) -> None:
+        """Sends a message; LocalError when the session is not open or the message cannot be encoded."""
+        self._need(Call.SEND)
+        self.send_frame(now, encode(message), out)
+
+    def send_frame(self, now: int, frame: bytes, out: list[Output]) -> None:
+        """Sends a frame that is already encoded; LocalError when not open or the frame is too large."""
+        self._need(Call.SEND)
+        self._check_size(frame)
+        out.append(Write(frame))
+
+    def close(self, now: int, why: str, out: list[Output]) -> None:
+        """Ends the session from this side; nothing happens when it has ended."""
+        if self._state != State.ENDED:
+            self._end(EndKind.CLOSED, why, out)
+
+    def next_deadline(self) -> int | None:
+        """Earliest moment at which `handle_timeout` has something to do, None for never."""
+        deadlines = [
+            d
+            for d in (self._hello_deadline, self._partial_deadline, self._keepalive_deadline())
+            if d is not None
+        ]
+        return min(deadlines) if deadlines else None
+
+    def handle_timeout(self, now: int, out: list[Output]) -> None:
+        """Does what is due at `now`, which may be nothing."""
+        if self._hello_deadline is not None and now >= self._hello_deadline:
+            self._end(EndKind.HELLO_TIMEOUT, self._hello_timeout_text(), out)
+        elif self._partial_deadline is not None and now >= self._partial_deadline:
+            self._end(EndKind.PARTIAL_FRAME, "The rest of a frame did not arrive in time", out)
+        elif self._pong_deadline is not None and now >= self._pong_deadline:
+            self._end(EndKind.KEEP_ALIVE, "The peer does not answer", out)
+        else:
+            idle = self._keepalive_deadline()
+            if self._pong_deadline is None and idle is not None and now >= idle:
+                out.append(Write(encode(Message(MessageType.Ping))))
+                self._pong_deadline = now + self._keepalive_us
+
+    # -- what subclasses say ------------------------------------------------------------------------------
+
+    def _hello_timeout_text(self) -> str:
+        raise NotImplementedError
+
+    def _greet(self, message: Message, out: list[Output]) -> None:
+        raise NotImplementedError
+
+    # -- framing ------------------------------------------------------------------------------------------
+
+    def _pump(self, now: int, data: bytes, out: list[Output]) -> None:
+        """Cuts frames; the buffer holds only what is not yet a whole frame, or waits for `accept`."""
+        fresh = not self._buffer
+        source: bytes | bytearray = data
+        if not fresh:
+            self._buffer += data
+            source = self._buffer
+        size = len(source)
+        place = 0
+        with memoryview(source) as view:
+            while size - place >= _LENGTH and self._state in self._table:
+                length = frame_length(view, place)
+                limit = self._frame_limit()
+                if not HEADER_SIZE <= length <= limit:
+                    self._implausible(length, limit, bytes(view[place : place + HEADER_SIZE]), out)
+                    break
+                if size - place < length:
+                    break
+                frame = bytes(view[place : place + length])
+                place += length
+                self._framed = True
+                self._frame(frame, out)
+        if self._state == State.ENDED:
+            return
+        if fresh:
+            self._buffer += memoryview(data)[place:]
+        else:
+            del self._buffer[:place]
+        if self._state == State.GREETED:
+            self._partial_deadline = None  # whole frames may wait here; the Hello deadline covers them
+            if len(self._buffer) > self._limits.hello_frame:
+                self._end(EndKind.EARLY, "Too much data before EventLinkConnected", out)
+        elif not self._buffer:
+            self._partial_deadline = None
+        elif place or self._partial_deadline is None:
+            self._partial_deadline = now + self._limits.partial_frame_us
+
+    def _frame_limit(self) -> int:
+        return self._limits.frame
+
+    def _implausible(self, length: int, limit: int, head: bytes, out: list[Output]) -> None:
+        """Ends the session over a length that no frame may have, and says what the peer seems to speak."""
+        start = head[:_LENGTH]
+        if not self._framed and (_TEXT_START.match(start) or start.startswith(_TLS_START)):
+            what = "TLS" if start.startswith(_TLS_START) else "HTTP, SIP or another text protocol"
+            self._end(EndKind.NOT_TLIB, f"This is a T-Library port, the peer speaks {what}", out)
+        elif length < HEADER_SIZE:
+            text = f"Frame of {length} octets, at least {HEADER_SIZE}"
+            self._breach(EndKind.MALFORMED, ErrorCode.INVALID_ATTR, text, head, out)
+        else:
+            text = f"Frame of {length} octets, at most {limit}"
+            self._breach(EndKind.TOO_LARGE, ErrorCode.INVALID_ATTR, text, head, out)
+
+    def _frame(self, frame: bytes, out: list[Output]) -> None:
+        try:
+            message = decode(frame)
+        except ParseError as breach:
+            kind, code, text = EndKind.MALFORMED, ErrorCode.INVALID_ATTR, f"Malformed frame: {breach}"
+            if breach.kind == "version":
+                kind, code = EndKind.VERSION, ErrorCode.PROTO_VERS
+                text = f"Wrong protocol version {frame[_LENGTH]}, this side speaks {VERSION}"
+            self._breach(kind, code, text, frame, out)
+            return
+        self._message(message, out)
+
+    def _breach(self, kind: EndKind, code: ErrorCode, text: str, head: bytes, out: list[Output]) -> None:
+        """Ends the session over a broken frame; a server tells the client if there is a header to answer."""
+        if self._role == Role.SERVER and len(head) >= HEADER_SIZE:
+            out.append(Write(encode(build.error(frame_reference(head), code, text))))
+        self._end(kind, text, out)
+
+    # -- messages -----------------------------------------------------------------------------------------
+
+    def _message(self, message: Message, out: list[Output]) -> None:
+        what = classify(message.id, message.id in MESSAGE_NAMES)
+        act, following = self._table[self._state][what]
+        if act == Act.DELIVER:
+            out.append(Incoming(message))
+        elif act == Act.PONG:
+            out.append(Write(encode(Message(MessageType.Pong, message.ref))))
+        elif act == Act.GREET or act == Act.LINK:
+            self._state = following
+            self._greet(message, out)
+        elif act == Act.UNSUPPORTED:
+            self._answer(message, ErrorCode.UNSUP_OPER, f"Unsupported operation: {message.name}", out)
+        elif act == Act.REPEATED:
+            self._answer(message, ErrorCode.IN_SAME_STATE, f"{message.name} on a session that is open", out)
+        elif act == Act.REFUSED:
+            out.append(Incoming(message))
+            self._end(EndKind.REFUSED, _refusal(message), out)
+        elif act == Act.UNEXPECTED:
+            text = f"{message.name} where the first message was expected"
+            if self._role == Role.SERVER:
+                self._answer(message, ErrorCode.UNSUP_OPER, text, out)
+            self._end(EndKind.UNEXPECTED, text, out)
+        else:
+            assert act == Act.NOTHING
+
+    def _answer(self, message: Message, code: ErrorCode, text: str, out: list[Output]) -> None:
+        out.append(Write(encode(build.error(message.ref, code, text))))
+
+    # -- state --------------------------------------------------------------------------------------------
+
+    def _need(self, call: Call) -> State:
+        following = CALLS[call].get(self._state)
+        if following is None:
+            raise LocalError(f"{call.name.lower()} in state {self._state.name}")
+        return following
+
+    def _check_size(self, frame: bytes) -> None:
+        if len(frame) > self._limits.frame:
+            raise LocalError(f"frame of {len(frame)} octets, at most {self._limits.frame}")
+
+    def _keepalive_deadline(self) -> int | None:
+        if self._pong_deadline is not None:
+            return self._pong_deadline
+        if self._state != State.OPEN or self._keepalive_us <= 0:
+            return None
+        return self._heard + self._keepalive_us
+
+    def _end(self, kind: EndKind, text: str, out: list[Output]) -> None:
+        self._state = State.ENDED
+        self._buffer = bytearray()
+        self._hello_deadline = self._partial_deadline = self._pong_deadline = None
+        out.append(Ended(kind, text))
+
+
+class ServerSession(_Session):
+    """One accepted connection: reads Hello, waits for `accept` or `refuse`, then carries messages."""
+
+    _role = Role.SERVER
+
+    def __init__(self, now: int, limits: Limits, keepalive_us: int = 0) -> None:
+        super().__init__(now, State.HELLO, limits, keepalive_us)
+        self._hello_deadline = now + limits.hello_us
+
+    def accept(
+        self, now: int, attributes: dict[int, Value], out: list[Output], keepalive_us: int | None = None
+    ) -> None:
+        """Answers the Hello by EventLinkConnected with these attributes; frames that waited follow."""
+        following = self._need(Call.ACCEPT)
+        frame = encode(Message(MessageType.EventLinkConnected, self._hello_ref, attributes))
+        self._check_size(frame)
+        self._state = following
+        if keepalive_us is not None:
+            self._keepalive_us = keepalive_us
+        self._hello_deadline = None
+        self._heard = now
+        out.append(Write(frame))
+        self._pump(now, b"", out)
+
+    def refuse(self, now: int, code: int, text: str, out: list[Output]) -> None:
+        """Answers the Hello by EventError and ends."""
+        self._need(Call.REFUSE)
+        frame = encode(build.error(self._hello_ref, code, text))
+        out.append(Write(frame))
+        self._end(EndKind.REFUSED, text, out)
+
+    def _hello_timeout_text(self) -> str:
+        return (
+            "No RequestRegisterClient in time" if self._state == State.HELLO else "Hello not answered in time"
+        )
+
+    def _frame_limit(self) -> int:
+        return self._limits.hello_frame if self._state == State.HELLO else self._limits.frame
+
+    def _greet(self, message: Message, out: list[Output]) -> None:
+        hello = read_hello(message)
+        self._hello_ref = message.ref
+        if isinstance(hello, str):
+            self._answer(message, ErrorCode.INVALID_ATTR, hello, out)
+            self._end(EndKind.UNEXPECTED, hello, out)
+        elif VERSION not in hello.versions:
+            text = f"Wrong protocol version, this server speaks {VERSION}"
+            self._answer(message, ErrorCode.PROTO_VERS, text, out)
+            self._end(EndKind.VERSION, text, out)
+        else:
+            out.append(Greeted(hello, message.ref))
+
+
+class ClientSession(_Session):
+    """One dialled connection: says Hello, waits for EventLinkConnected, then carries messages."""
+
+    _role = Role.CLIENT
+
+    def __init__(self, now: int, hello: Hello, limits: Limits, keepalive_us: int = 0) -> None:
+        super().__init__(now, State.IDLE, limits, keepalive_us)
+        self._hello = hello
+
+    def start(self, now: int, out: list[Output]) -> None:
+        """Writes Hello; LocalError when it cannot be said."""
+        following = self._need(Call.START)
+        frame = encode(hello_message(self._hello, 1))
+        self._check_size(frame)
+        self._state = following
+        self._hello_ref = self._last_ref = 1
+        self._heard = now
+        self._hello_deadline = now + self._limits.hello_us
+        out.append(Write(frame))
+
+    def request(self, now: int, message: Message, out: list[Output]) -> int:
+        """Sends a request under the next ReferenceID, which it returns."""
+        ref = 1 if self._last_ref >= _MAX_REF else self._last_ref + 1
+        self.send(now, Message(message.id, ref, message.attributes), out)
+        self._last_ref = ref
+        return ref
+
+    def _hello_timeout_text(self) -> str:
+        return "No EventLinkConnected in time"
+
+    def _greet(self, message: Message, out: list[Output]) -> None:
+        self._hello_deadline = None
+        out.append(Linked(message))
+
+
+def _refusal(message: Message) -> str:
+    text = message.text(Attribute.ErrorMessage) or message.name
+    code = message.number(Attribute.ErrorCode)
+    return f"{code} {text}" if code else text
