@@ -21,8 +21,9 @@ def node_of(conn_id: int) -> int:
 class Ids:
     """The ids of one node in one incarnation; the seed and the node's number (1 to 4095) make them its own.
 
-    `incarnation` is set when the node becomes a member; the counters go on. `mark` is a number that no counter
-    has passed, in steps of 1,000: stored, and given to `resume` by whoever goes on, it keeps ids unique.
+    `incarnation` is set when the node becomes a member; the counters go on. `mark` is a number that no
+    counter has passed, in steps of 1,000: stored, and given to `resume` by whoever goes on, it keeps
+    ids unique.
     """
 
     def __init__(self, seed: bytes, node_number: int) -> None:

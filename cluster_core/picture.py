@@ -1,0 +1,265 @@
+"""What is known of a DN, built up by its events: the same for owner, peers and clients (design 7).
+
+An event's effect on a picture is a row of `EFFECTS`. A picture travels as the Extensions of the answer
+to a DNStatus query: what a client reads in EventRegistered is what a peer gets in a Snapshot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from cluster_core.errors import LocalError
+from cluster_core.records import CallView
+from tlib_proto import Attribute, KVList, KVValue, Message, MessageType, PartyState
+
+CALLS_MAX = 10_000
+"""A picture holds no more calls than a node carries; what a peer says beyond is passed over."""
+
+_INT_MAX = 0x7FFF_FFFF
+_AGENT_LOGGED_OUT, _AGENT_READY, _AGENT_NOT_READY = 0, 2, 3
+_CALL_KEY = re.compile(r"(conn|ct|ps|other|node)-([1-9][0-9]{0,5})", re.ASCII)
+_CONN_ID = re.compile(r"[0-9a-fA-F]{1,16}", re.ASCII)
+
+
+class Picture(msgspec.Struct):
+    """A DN as `source` (a node) tells it, up to the place (epoch, role epoch, seq) in its order of events."""
+
+    dn: str
+    source: str
+    owned: bool
+    epoch: int = 0
+    role_epoch: int = 0
+    seq: int = 0
+    in_service: bool = False
+    agent_id: str = ""
+    ready: bool = False
+    work_mode: int = 0
+    calls: dict[int, CallView] = {}
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """The place of the last event that the picture holds."""
+        return self.epoch, self.role_epoch, self.seq
+
+
+class Kind(StrEnum):
+    """What an event changes."""
+
+    CALL = "call"
+    MOVED = "moved"
+    GONE = "gone"
+    LOGIN = "login"
+    LOGOUT = "logout"
+    READY = "ready"
+    NOT_READY = "not ready"
+    SERVICE = "service"
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """A row of `EFFECTS`: what changes, and the new PartyState of a call or the service state of the DN."""
+
+    kind: Kind
+    state: int = 0
+
+
+EFFECTS: dict[int, Effect] = {
+    MessageType.EventDialing: Effect(Kind.CALL, PartyState.Initiated | PartyState.Dialing),
+    MessageType.EventRinging: Effect(Kind.CALL, PartyState.Alerting),
+    MessageType.EventEstablished: Effect(Kind.CALL, PartyState.Connected),
+    MessageType.EventHeld: Effect(Kind.CALL, PartyState.Held),
+    MessageType.EventRetrieved: Effect(Kind.CALL, PartyState.Connected),
+    MessageType.EventQueued: Effect(Kind.CALL, PartyState.Queued),
+    MessageType.EventDestinationBusy: Effect(Kind.CALL, PartyState.Busy),
+    MessageType.EventPartyChanged: Effect(Kind.MOVED),
+    MessageType.EventReleased: Effect(Kind.GONE),
+    MessageType.EventAbandoned: Effect(Kind.GONE),
+    MessageType.EventDiverted: Effect(Kind.GONE),
+    MessageType.EventAgentLogin: Effect(Kind.LOGIN),
+    MessageType.EventAgentLogout: Effect(Kind.LOGOUT),
+    MessageType.EventAgentReady: Effect(Kind.READY),
+    MessageType.EventAgentNotReady: Effect(Kind.NOT_READY),
+    MessageType.EventDNOutOfService: Effect(Kind.SERVICE, 0),
+    MessageType.EventDNBackInService: Effect(Kind.SERVICE, 1),
+}
+"""What each event does to the picture of its ThisDN (call models of Events and Models).
+
+An event without a row changes nothing: EventRouteRequest and EventRouteUsed leave the call where it is.
+EventDestinationBusy does not end it either, EventReleased follows.
+"""
+
+
+def apply(picture: Picture, message: Message, node: str) -> None:
+    """Let an event of the DN change its picture; `node` is where the event's call lives. Never raises."""
+    effect = EFFECTS.get(message.id)
+    if effect is None:
+        return
+    match effect.kind:
+        case Kind.CALL | Kind.MOVED | Kind.GONE:
+            _apply_call(picture, message, node, effect)
+        case Kind.SERVICE:
+            picture.in_service = effect.state == 1
+        case Kind.LOGOUT:
+            picture.agent_id, picture.ready, picture.work_mode = "", False, 0
+        case _:
+            agent_id = message.text(Attribute.AgentID) or picture.agent_id
+            if agent_id != picture.agent_id:
+                picture.agent_id, picture.ready, picture.work_mode = agent_id, False, 0
+            if effect.kind is not Kind.LOGIN and agent_id:
+                picture.ready = effect.kind is Kind.READY
+                picture.work_mode = _small(message.number(Attribute.AgentWorkMode))
+
+
+def _apply_call(picture: Picture, message: Message, node: str, effect: Effect) -> None:
+    conn_id = message.number(Attribute.ConnID)
+    if effect.kind is Kind.GONE:
+        picture.calls.pop(conn_id, None)
+        return
+    state = effect.state
+    known = picture.calls.get(conn_id)
+    if effect.kind is Kind.MOVED:
+        # the call goes on under another ConnID: the party keeps its state
+        before = picture.calls.pop(message.number(Attribute.PreviousConnID, conn_id), None)
+        known = known or before
+        state = PartyState.Connected if known is None else known.state
+    if known is None and len(picture.calls) >= CALLS_MAX:
+        return
+    call_type = _small(message.number(Attribute.CallType))
+    other_dn = message.text(Attribute.OtherDN)
+    if known is not None:
+        call_type = call_type if Attribute.CallType in message.attributes else known.call_type
+        other_dn = other_dn if Attribute.OtherDN in message.attributes else known.other_dn
+    picture.calls[conn_id] = CallView(conn_id, call_type, int(state), other_dn, node)
+
+
+def _small(number: int) -> int:
+    """A number that a key-value list can carry; what cannot be one of ours is 0, unknown."""
+    return number if 0 <= number <= _INT_MAX else 0
+
+
+def extensions(picture: Picture) -> KVList:
+    """The picture as the Extensions of a DNStatus answer, without its place (Events and Models, queries).
+
+    `status` 1 in service, 0 not; `AgentStatus` 0 logged out, 2 ready, 3 not ready; per call N from 1
+    `conn-N` (16 hexadecimal digits), `ct-N` CallType, `ps-N` PartyState, and ours: `other-N`, `node-N`.
+    """
+    status = _AGENT_LOGGED_OUT
+    if picture.agent_id:
+        status = _AGENT_READY if picture.ready else _AGENT_NOT_READY
+    pairs: list[tuple[str, KVValue]] = [("status", int(picture.in_service)), ("AgentStatus", status)]
+    if picture.agent_id:
+        pairs += [("AgentID", picture.agent_id), ("AgentWorkMode", picture.work_mode)]
+    for n, call in enumerate(picture.calls.values(), 1):
+        pairs += [
+            (f"conn-{n}", f"{call.conn_id:016x}"),
+            (f"ct-{n}", call.call_type),
+            (f"ps-{n}", call.state),
+            (f"other-{n}", call.other_dn),
+            (f"node-{n}", call.node),
+        ]
+    return tuple(pairs)
+
+
+def from_extensions(
+    dn: str, source: str, owned: bool, epoch: int, role_epoch: int, seq: int, kv: KVList
+) -> Picture:
+    """The picture that `extensions` made into a list; what is missing or foreign in it counts as unknown."""
+    plain: dict[str, KVValue] = {}
+    calls: dict[str, dict[str, KVValue]] = {}
+    for key, value in kv:
+        match = _CALL_KEY.fullmatch(key)
+        if match is None:
+            plain[key] = value
+        else:
+            calls.setdefault(match[2], {})[match[1]] = value
+    picture = Picture(dn, source, owned, epoch, role_epoch, seq)
+    picture.in_service = plain.get("status") == 1
+    picture.agent_id = _text(plain.get("AgentID"))
+    if picture.agent_id:
+        picture.ready = plain.get("AgentStatus") == _AGENT_READY
+        picture.work_mode = _number(plain.get("AgentWorkMode"))
+    for fields in calls.values():
+        digits = _text(fields.get("conn"))
+        if _CONN_ID.fullmatch(digits) and len(picture.calls) < CALLS_MAX:
+            conn_id = int(digits, 16)
+            picture.calls[conn_id] = CallView(
+                conn_id,
+                _number(fields.get("ct")),
+                _number(fields.get("ps")),
+                _text(fields.get("other")),
+                _text(fields.get("node")),
+            )
+    return picture
+
+
+def _text(value: KVValue | None) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: KVValue | None) -> int:
+    return _small(value) if isinstance(value, int) else 0
+
+
+def merged(pictures: Iterable[Picture]) -> Picture:
+    """One view of a DN from its sources: service, agent and place of the owned one, the calls of all.
+
+    Of several owned ones the youngest epoch speaks. Without an owned one the DN is in service if it is
+    for any source. LocalError when there is no picture at all.
+    """
+    every = sorted(pictures, key=lambda p: (not p.owned, -p.epoch))
+    if not every:
+        raise LocalError("nothing to merge")
+    first = every[0]
+    calls: dict[int, CallView] = {}
+    for picture in every:
+        for conn_id, call in picture.calls.items():
+            calls.setdefault(conn_id, call)
+    result = msgspec.structs.replace(first, calls=calls)
+    if not first.owned:
+        result.in_service = any(picture.in_service for picture in every)
+    return result
+
+
+def same_view(a: Picture, b: Picture) -> bool:
+    """Whether a client sees the same DN in both, whoever tells it and at whatever place."""
+    return (a.dn, a.in_service, a.agent_id, a.ready, a.work_mode, a.calls) == (
+        b.dn,
+        b.in_service,
+        b.agent_id,
+        b.ready,
+        b.work_mode,
+        b.calls,
+    )
+
+
+def difference(old: Picture | None, new: Picture) -> tuple[list[Message], bool]:
+    """The service and agent events that bring a client from `old` to `new`, and whether the calls differ.
+
+    Without an old picture the client takes the DN for out of service, with nobody logged in. The events
+    hold no time and no place yet.
+    """
+    before = old or Picture(new.dn, new.source, new.owned)
+    said: list[Message] = []
+
+    def say(event: MessageType, agent_id: str = "", work_mode: int | None = None) -> None:
+        attributes: dict[int, int | str] = {Attribute.ThisDN: new.dn}
+        if agent_id:
+            attributes[Attribute.AgentID] = agent_id
+        if work_mode is not None:
+            attributes[Attribute.AgentWorkMode] = work_mode
+        said.append(Message(event, 0, dict(attributes)))
+
+    if new.in_service != before.in_service:
+        say(MessageType.EventDNBackInService if new.in_service else MessageType.EventDNOutOfService)
+    same_agent = new.agent_id == before.agent_id
+    if before.agent_id and not same_agent:
+        say(MessageType.EventAgentLogout, before.agent_id)
+    if new.agent_id and not same_agent:
+        say(MessageType.EventAgentLogin, new.agent_id)
+    if new.agent_id and (not same_agent or (new.ready, new.work_mode) != (before.ready, before.work_mode)):
+        ready = MessageType.EventAgentReady if new.ready else MessageType.EventAgentNotReady
+        say(ready, new.agent_id, new.work_mode)
+    return said, new.calls != before.calls
