@@ -1,7 +1,7 @@
 """T-Library sessions of both roles: framing, Hello, keep-alive; octets in, outputs out.
 
 Outputs are `Write`, `Greeted`, `Linked`, `Incoming` and, last, `Ended`. A session that ended ignores what
-still arrives, holds no octets and has no deadline. The Hello is ours; keep-alive does what ADDP does: it polls
+still arrives, holds no octets and has no deadline. The Hello is ours; keep-alive is as in ADDP: it polls
 when nothing was heard for a while, and gives the peer as long again to answer.
 """
 
