@@ -1,0 +1,43 @@
+"""SIP without sockets: messages, transactions, dialogs, digest, SDP; `Endpoint` ties them together."""
+
+from sip_proto.endpoint import Endpoint
+from sip_proto.errors import LocalError, ParseError
+from sip_proto.headers import NameAddr, Via, parse_name_addr, parse_via
+from sip_proto.ids import node_of_call_id, node_of_tag
+from sip_proto.limits import Limits, Timings
+from sip_proto.message import Message, Request, Response
+from sip_proto.parser import parse
+from sip_proto.records import (
+    Acked,
+    Answered,
+    Cancelled,
+    Dialog,
+    DialogChanged,
+    DialogEnded,
+    Ended,
+    Failed,
+    Invited,
+    Output,
+    Reanswered,
+    Reinvited,
+    ReinviteCancelled,
+    Rejected,
+    Requested,
+    Rerefused,
+    Responded,
+    Ringing,
+    Transmit,
+    Unanswerable,
+)
+from sip_proto.settings import EndpointSettings
+from sip_proto.timers import TimerTable
+from sip_proto.uri import Address, Uri, parse_uri
+from sip_proto.validate import Rejection, validate
+
+__all__ = [
+    "Acked", "Address", "Answered", "Cancelled", "Dialog", "DialogChanged", "DialogEnded", "Ended", "Endpoint",
+    "EndpointSettings", "Failed", "Invited", "Limits", "LocalError", "Message", "NameAddr", "Output", "ParseError",
+    "Reanswered", "Reinvited", "ReinviteCancelled", "Rejected", "Rejection", "Request", "Requested", "Rerefused",
+    "Responded", "Response", "Ringing", "TimerTable", "Timings", "Transmit", "Unanswerable", "Uri", "Via",
+    "node_of_call_id", "node_of_tag", "parse", "parse_name_addr", "parse_uri", "parse_via", "validate",
+]

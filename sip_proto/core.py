@@ -1,0 +1,195 @@
+"""What both halves of an Endpoint share: tables, requests that go out, legs that end."""
+
+from collections.abc import Sequence
+
+from sip_proto.build import (
+    Headers,
+    RequestParts,
+    cancel_bytes,
+    check_texts,
+    has_header,
+    header_lines,
+    request_bytes,
+    response_bytes,
+)
+from sip_proto.dialog import Leg, apply_routes, lines, next_hop
+from sip_proto.errors import LocalError
+from sip_proto.ids import Ids
+from sip_proto.records import Dialog, DialogChanged, DialogEnded, Output, Transmit
+from sip_proto.settings import EndpointSettings
+from sip_proto.tables import Input, LegState, State
+from sip_proto.timers import TimerTable
+from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction, Transactions
+from sip_proto.uri import Address, format_address
+
+# Timers of a leg, beside the two of a transaction: send our 2xx again, give up waiting for its ACK.
+ACCEPTED_TIMER = 2
+ACK_TIMER = 3
+
+
+class Core:
+    """Tables of an endpoint and what its caller's and callee's halves both do (ours)."""
+
+    def __init__(self, settings: EndpointSettings, seed: bytes) -> None:
+        self._settings = settings
+        self._limits = settings.limits
+        self._timings = settings.timings
+        self._ids = Ids(seed, settings.node)
+        self._timers: TimerTable[int] = TimerTable()
+        self._tx = Transactions(settings.timings, self._timers)
+        self._legs: dict[int, Leg] = {}
+        self._by_dialog: dict[tuple[str, str], int] = {}
+        self._last_handle = 0
+        self._sent_by = {name: format_address(address) for name, address in settings.listeners.items()}
+        self._agent_line = f"User-Agent: {settings.user_agent}\r\n"
+        self._server_line = f"Server: {settings.user_agent}\r\n"
+        self._allow_line = f"Allow: {settings.allow}\r\n"
+        check_texts(settings.user_agent, settings.allow)
+
+    def _handle(self) -> int:
+        self._last_handle += 1
+        return self._last_handle
+
+    def _leg(self, leg: int) -> Leg:
+        found = self._legs.get(leg)
+        if found is None:
+            raise LocalError(f"no leg {leg}")
+        return found
+
+    def _via(self, listener: str, branch: str) -> str:
+        sent_by = self._sent_by.get(listener)
+        if sent_by is None:
+            raise LocalError(f"no listener {listener!r}")
+        return f"SIP/2.0/UDP {sent_by};branch={branch};rport"
+
+    def _contact(self, listener: str) -> str:
+        sent_by = self._sent_by.get(listener)
+        if sent_by is None:
+            raise LocalError(f"no listener {listener!r}")
+        return f"<sip:{sent_by}>"
+
+    def _room(self, *, leg: bool) -> None:
+        if len(self._tx) >= self._limits.transactions:
+            raise LocalError(f"{self._limits.transactions} transactions: no room for another")
+        if leg and len(self._legs) >= self._limits.legs:
+            raise LocalError(f"{self._limits.legs} legs: no room for another")
+
+    def _start_client(
+        self, now: int, out: list[Output], *, method: str, purpose: Purpose, leg: int, listener: str, destination: Address,
+        parts: RequestParts, branch: str, extra: str, body: bytes = b"", content_type: str = "", max_forwards: str = "70",
+    ) -> ClientTransaction:
+        invite = method == "INVITE"
+        tx = ClientTransaction(
+            self._handle(), (branch, method), State.IC_CALLING if invite else State.PC_TRYING, method, leg, listener,
+            destination, purpose, parts.cseq, parts if invite else None,
+        )
+        tx.data = request_bytes(method, parts, extra, body, content_type, max_forwards)
+        self._tx.start(now, tx, out)
+        return tx
+
+    def _in_dialog(
+        self, now: int, out: list[Output], dialog: Dialog, method: str, purpose: Purpose, extra: str, body: bytes = b"",
+        content_type: str = "", leg: int = 0,
+    ) -> ClientTransaction:
+        dialog.local_cseq += 1
+        uri, routes, hop = apply_routes(dialog.remote_target, dialog.route_set)
+        branch = self._ids.branch()
+        parts = RequestParts(
+            uri, self._via(dialog.listener, branch), routes, lines(dialog.local_uri, dialog.local_tag),
+            lines(dialog.remote_uri, dialog.remote_tag), dialog.call_id, dialog.local_cseq,
+        )
+        return self._start_client(
+            now, out, method=method, purpose=purpose, leg=leg, listener=dialog.listener,
+            destination=next_hop(hop, dialog.destination), parts=parts, branch=branch, extra=extra + self._agent_line,
+            body=body, content_type=content_type,
+        )
+
+    def _success_ack(self, dialog: Dialog, cseq: int, body: bytes = b"") -> Transmit:
+        uri, routes, hop = apply_routes(dialog.remote_target, dialog.route_set)
+        parts = RequestParts(
+            uri, self._via(dialog.listener, self._ids.branch()), routes, lines(dialog.local_uri, dialog.local_tag),
+            lines(dialog.remote_uri, dialog.remote_tag), dialog.call_id, cseq,
+        )
+        data = request_bytes("ACK", parts, self._agent_line, body, "application/sdp")
+        return Transmit(dialog.listener, next_hop(hop, dialog.destination), data)
+
+    def _send_cancel(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
+        assert tx.parts is not None
+        cancel = ClientTransaction(
+            self._handle(), (tx.key[0], "CANCEL"), State.PC_TRYING, "CANCEL", 0, tx.listener, tx.destination, Purpose.SILENT,
+            tx.cseq, None,
+        )
+        cancel.data = cancel_bytes(tx.parts, self._settings.user_agent)
+        self._tx.start(now, cancel, out)
+
+    def _send_bye(self, now: int, leg: Leg, extra: str, out: list[Output]) -> None:
+        leg.bye = None
+        self._stop_accepted(leg)
+        self._in_dialog(now, out, leg.dialog, "BYE", Purpose.CLOSE, extra, leg=leg.id)
+
+    def _stop_accepted(self, leg: Leg) -> None:
+        if leg.accepted is not None:
+            leg.accepted = None
+            self._timers.cancel(leg.id * 4 + ACCEPTED_TIMER)
+            self._timers.cancel(leg.id * 4 + ACK_TIMER)
+
+    def _answer(
+        self, now: int, tx: ServerTransaction, status: int, out: list[Output], reason: str = "", extra: str = "",
+        body: bytes = b"", content_type: str = "",
+    ) -> None:
+        tx.data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line, body, content_type)
+        if status < 200:
+            event = Input.PROVISIONAL
+        elif status < 300:
+            event = Input.SUCCESS
+        else:
+            event = Input.FAILURE
+        self._tx.step(now, tx, event, out)
+
+    def _add_leg(self, leg: Leg) -> None:
+        self._legs[leg.id] = leg
+        self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag] = leg.id
+
+    def _changed(self, leg: Leg, out: list[Output]) -> None:
+        # The receiver keeps and changes its copy; ours must not move with it.
+        out.append(DialogChanged(leg.dialog.__copy__()))
+
+    def _unannounce(self, leg: Leg, out: list[Output]) -> None:
+        if leg.announced:
+            leg.announced = False
+            out.append(DialogEnded(leg.id))
+
+    def _refuse_pending(self, now: int, leg: Leg, out: list[Output]) -> None:
+        # A BYE ends a re-INVITE that nobody answered yet (RFC 3261 section 15.1.2).
+        tx = self._tx.by_handle.get(leg.incoming)
+        leg.incoming = 0
+        if isinstance(tx, ServerTransaction):
+            self._answer(now, tx, 487, out)
+
+    def _drop_leg(self, leg: Leg, out: list[Output]) -> None:
+        leg.state = LegState.GONE
+        self._stop_accepted(leg)
+        del self._legs[leg.id]
+        del self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]
+        self._unannounce(leg, out)
+
+
+def split_max_forwards(headers: Headers) -> tuple[str, str]:
+    """The caller's Max-Forwards, 70 if none, and the other headers as lines; LocalError for a line end in one (ours)."""
+    max_forwards = "70"
+    if headers and has_header(headers, "Max-Forwards"):
+        max_forwards = next(value for name, value in headers if name.lower() == "max-forwards")
+        check_texts(max_forwards)
+        headers = [pair for pair in headers if pair[0].lower() != "max-forwards"]
+    return max_forwards, header_lines(headers)
+
+
+def name_addr(text: str) -> str:
+    """`text` as a name-addr: an address that stands bare gets its angle brackets (ours)."""
+    return text if "<" in text else f"<{text}>"
+
+
+def route_tuple(route: Sequence[str]) -> tuple[str, ...]:
+    """Routes as a tuple; LocalError for a line end in one (ours)."""
+    check_texts(*route)
+    return tuple(route)

@@ -1,0 +1,122 @@
+"""A leg and its dialog: made from an INVITE, kept from messages, turned into requests (RFC 3261 section 12)."""
+
+from sip_proto.errors import LocalError, ParseError
+from sip_proto.message import Message, Request, Response
+from sip_proto.records import Dialog
+from sip_proto.tables import LEG_TRANSITIONS, LegInput, LegState
+from sip_proto.uri import Address, address_of, parse_uri
+
+
+class Leg:
+    """One INVITE dialog and what is under way in it; other objects are named by their handles (ours)."""
+
+    __slots__ = (
+        "accepted", "accepted_cseq", "again_us", "announced", "bye", "cancel_sent", "dialog", "id", "incoming", "invite",
+        "owed", "owed_cseq", "reinvite", "state", "why",
+    )
+
+    def __init__(self, dialog: Dialog, state: LegState) -> None:
+        self.id = dialog.leg
+        self.dialog = dialog
+        self.state = state
+        # Handle of the INVITE's transaction, client or server.
+        self.invite = 0
+        # Handles of a re-INVITE under way: ours, the peer's.
+        self.reinvite = 0
+        self.incoming = 0
+        # Handle and CSeq of the INVITE of ours whose 2xx waits for the program's ACK; a CSeq of 0 is none.
+        self.owed = 0
+        self.owed_cseq = 0
+        # Our 2xx until its ACK, the CSeq number that the ACK will have, the interval of sending it again.
+        self.accepted: tuple[Address, bytes] | None = None
+        self.accepted_cseq = -1
+        self.again_us = 0
+        # Whether the program knows the dialog as a confirmed one.
+        self.announced = False
+        self.cancel_sent = False
+        # What Failed says when a cancelled call ends without a failure from the peer.
+        self.why = 487
+        # The header lines of a BYE that waits for the ACK of our 2xx.
+        self.bye: str | None = None
+
+    def ask(self, event: LegInput) -> LegState:
+        """The state that the program's input leads to; LocalError when it has no row (tables.LEG_TRANSITIONS)."""
+        state = LEG_TRANSITIONS.get((self.state, event))
+        if state is None:
+            raise LocalError(f"leg {self.id} is {self.state.name}: {event.name} cannot be")
+        return state
+
+    def take(self, event: LegInput) -> bool:
+        """Enter the state that a peer's input leads to; False when it has no row (tables.LEG_TRANSITIONS)."""
+        state = LEG_TRANSITIONS.get((self.state, event))
+        if state is None:
+            return False
+        self.state = state
+        return True
+
+
+def dialog_of_invite(
+    leg: int, request: Request, tag: str, listener: str, source: Address, contact: str
+) -> Dialog:
+    """The callee's dialog of an INVITE that was validated (RFC 3261 section 12.1.1)."""
+    target = request.contact
+    assert target is not None
+    return Dialog(
+        leg, request.call_id, tag, request.from_.tag, request.to.bare(), request.from_.bare(), target.uri,
+        tuple(request.elements("Record-Route")), 0, request.cseq[0], listener, source, True, contact,
+        request.uri[:5].lower() == "sips:",
+    )
+
+
+def learn(dialog: Dialog, response: Response) -> None:
+    """Take tag, target and route set of a response to our INVITE (RFC 3261 section 12.1.2)."""
+    dialog.remote_tag = response.to.tag
+    learn_target(dialog, response)
+    if "Record-Route" in response.names:
+        dialog.route_set = tuple(reversed(response.elements("Record-Route")))
+    else:
+        dialog.route_set = ()
+
+
+def learn_target(dialog: Dialog, message: Message) -> bool:
+    """Take the remote target of a target refresh; whether it changed (RFC 3261 section 12.2)."""
+    contact = message.contact
+    if contact is None or contact.uri == dialog.remote_target:
+        return False
+    dialog.remote_target = contact.uri
+    return True
+
+
+def lines(uri: str, tag: str) -> str:
+    """A From or To value of a name-addr and a tag (RFC 3261 section 20.20)."""
+    return f"{uri};tag={tag}" if tag else uri
+
+
+def apply_routes(target: str, route_set: tuple[str, ...]) -> tuple[str, str, str]:
+    """Request-URI, Route lines and the URI of the next hop, by loose or strict routing (RFC 3261 section 12.2.1.1)."""
+    if not route_set:
+        return target, "", target
+    first = route_uri(route_set[0])
+    try:
+        loose = "lr" in parse_uri(first).params
+    except ParseError:
+        loose = True
+    if not loose:
+        route_set = (*route_set[1:], f"<{target}>")
+        target = first
+    return target, "".join([f"Route: {route}\r\n" for route in route_set]), first
+
+
+def route_uri(route: str) -> str:
+    """The URI inside a Route element (RFC 3261 section 20.34)."""
+    left = route.find("<")
+    right = route.find(">", left)
+    return route[left + 1:right] if 0 <= left < right else route.partition(";")[0]
+
+
+def next_hop(uri: str, fallback: Address) -> Address:
+    """The address of an IP literal URI, else `fallback`, the peer's known address (ours; names are the shell's)."""
+    try:
+        return address_of(parse_uri(uri)) or fallback
+    except ParseError:
+        return fallback

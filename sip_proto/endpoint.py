@@ -1,0 +1,100 @@
+"""Endpoint: transactions, dialogs and legs of one user agent, over datagrams (RFC 3261)."""
+
+from sip_proto.dialog import Leg
+from sip_proto.errors import LocalError, ParseError
+from sip_proto.message import Request
+from sip_proto.parser import parse
+from sip_proto.records import Dialog, Output, Unanswerable
+from sip_proto.tables import Input, LegState
+from sip_proto.transactions import BOUND_TIMER, ClientTransaction
+from sip_proto.core import ACCEPTED_TIMER
+from sip_proto.uas import CalleeSide
+from sip_proto.uri import Address
+
+
+class Endpoint(CalleeSide):
+    """A user agent without sockets, clock or dice: inputs append records to `out`, time comes as microseconds (ours).
+
+    `Endpoint(settings, seed)`: equal settings, seed and inputs give equal outputs.
+    """
+
+    def receive_datagram(self, now: int, listener: str, source: Address, data: bytes, out: list[Output]) -> None:
+        """Take a datagram that reached `listener` from `source` (RFC 3261 section 18)."""
+        if listener not in self._sent_by:
+            raise LocalError(f"no listener {listener!r}")
+        try:
+            message = parse(data, self._limits)
+        except ParseError as error:
+            # Line ends alone keep a NAT binding open (RFC 5626 section 3.5.1).
+            if error.kind != "empty":
+                out.append(Unanswerable(listener, source, error.kind, error.offset))
+            return
+        if isinstance(message, Request):
+            self._receive_request(now, listener, source, message, out)
+        else:
+            self._receive_response(now, listener, source, message, out)
+
+    def restore(self, now: int, dialog: Dialog) -> None:
+        """Make a stored confirmed dialog a live leg again; LocalError when its handle or its ids are taken (ours)."""
+        if dialog.leg in self._legs or dialog.leg in self._tx.by_handle or dialog.leg <= 0:
+            raise LocalError(f"handle {dialog.leg} cannot be restored")
+        if (dialog.call_id, dialog.local_tag) in self._by_dialog:
+            raise LocalError("a leg with this Call-ID and tag is alive")
+        if dialog.listener not in self._sent_by:
+            raise LocalError(f"no listener {dialog.listener!r}")
+        leg = Leg(dialog.__copy__(), LegState.CONFIRMED)
+        leg.announced = True
+        self._add_leg(leg)
+        self._last_handle = max(self._last_handle, dialog.leg)
+
+    def forget(self, now: int, leg: int, out: list[Output]) -> None:
+        """Drop a leg and its transactions without a word to anyone (ours)."""
+        found = self._leg(leg)
+        found.announced = False
+        for handle, tx in list(self._tx.by_handle.items()):
+            if tx.leg == leg:
+                self._tx.drop(self._tx.by_handle[handle])
+        self._drop_leg(found, out)
+
+    def next_deadline(self) -> int | None:
+        """When handle_timeout must be called, None for never (ours)."""
+        return self._timers.next_deadline()
+
+    def handle_timeout(self, now: int, out: list[Output]) -> None:
+        """Do what is due by `now`; early and repeated calls do nothing (ours)."""
+        while (key := self._timers.pop_due(now)) is not None:
+            handle, timer = key >> 2, key & 3
+            if timer <= BOUND_TIMER:
+                tx = self._tx.by_handle[handle]
+                event = Input.EXPIRE if timer == BOUND_TIMER else Input.RESEND
+                if self._tx.step(now, tx, event, out):
+                    assert isinstance(tx, ClientTransaction)
+                    self._client_expired(now, tx, out)
+            elif timer == ACCEPTED_TIMER:
+                self._accept_again(now, self._legs[handle], out)
+            else:
+                self._never_acked(now, self._legs[handle], out)
+
+    def idle(self) -> bool:
+        """Whether every table is empty (ours)."""
+        return not any(self.counts().values())
+
+    def counts(self) -> dict[str, int]:
+        """Entries by table (ours)."""
+        return {
+            "legs": len(self._legs),
+            "dialogs": len(self._by_dialog),
+            "clients": len(self._tx.clients),
+            "servers": len(self._tx.servers),
+            "merged": len(self._tx.merged),
+            "timers": len(self._timers),
+        }
+
+    def check(self) -> None:
+        """Assert that the tables agree with each other (ours)."""
+        self._tx.check()
+        assert len(self._legs) == len(self._by_dialog)
+        for handle, leg in self._legs.items():
+            assert leg.id == handle == self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]
+            assert leg.state is not LegState.GONE
+            assert (leg.accepted is not None) == (handle * 4 + ACCEPTED_TIMER in self._timers)

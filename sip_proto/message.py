@@ -1,0 +1,189 @@
+"""A SIP message: names and values as text, typed only when asked."""
+
+from collections.abc import Iterable
+
+from sip_proto.errors import ParseError
+from sip_proto.headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via, split_quoted
+
+_KNOWN = (
+    "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Content-Type", "Content-Length", "Allow",
+    "Supported", "Route", "Record-Route", "Require", "Proxy-Require", "Expires", "User-Agent", "Server", "Event",
+    "Subject", "Refer-To", "Referred-By", "Content-Encoding", "Content-Disposition", "Session-Expires", "Min-SE",
+    "Accept", "Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Path", "Unsupported",
+    "Retry-After", "Warning", "Date", "Min-Expires", "Allow-Events", "Subscription-State", "Reason", "Replaces",
+    "P-Asserted-Identity", "Privacy", "Timestamp", "MIME-Version", "Organization", "Service-Route", "RSeq", "RAck",
+)
+_COMPACT = {
+    "v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "c": "Content-Type", "l": "Content-Length",
+    "k": "Supported", "s": "Subject", "r": "Refer-To", "b": "Referred-By", "o": "Event", "u": "Allow-Events",
+    "e": "Content-Encoding", "x": "Session-Expires",
+}
+CANONICAL: dict[str, str] = {}
+for _name in _KNOWN:
+    CANONICAL[_name] = CANONICAL[_name.lower()] = CANONICAL[_name.upper()] = _name
+for _short, _name in _COMPACT.items():
+    CANONICAL[_short] = CANONICAL[_short.upper()] = _name
+
+
+def canonical(name: str) -> str:
+    """The usual spelling of a known header name or compact form, else the name as it is (RFC 3261 section 7.3.3)."""
+    known = CANONICAL.get(name)
+    return known if known is not None else CANONICAL.get(name.lower(), name)
+
+
+class Message:
+    """What requests and responses share; `fault` is (status, text) when the bytes were broken but answerable (ours).
+
+    Undecodable bytes live in the text as surrogate escapes, so that they leave as they came.
+    """
+
+    __slots__ = ("_contact", "_cseq", "_from", "_to", "_via", "body", "fault", "names", "values", "version")
+
+    def __init__(self, version: str, names: list[str], values: list[str], body: bytes, fault: tuple[int, str] | None) -> None:
+        self.version = version
+        self.names = names
+        self.values = values
+        self.body = body
+        self.fault = fault
+        self._via: Via | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+        self._cseq: tuple[int, str] | None = None
+        self._contact: NameAddr | None = None
+
+    def get(self, name: str) -> str | None:
+        """The first value of a header, as written, or None (ours)."""
+        if name in self.names:
+            return self.values[self.names.index(name)]
+        if CANONICAL.get(name) == name:
+            return None
+        return next(iter(self.get_all(name)), None)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of a header, one a line, in order (ours)."""
+        known = canonical(name)
+        if known in CANONICAL:
+            return [value for key, value in zip(self.names, self.values, strict=True) if key == known]
+        lower = name.lower()
+        return [value for key, value in zip(self.names, self.values, strict=True) if key.lower() == lower]
+
+    def elements(self, name: str) -> list[str]:
+        """Every element of a header that is a comma-separated list, over all its lines (RFC 3261 section 7.3.1)."""
+        found: list[str] = []
+        for value in self.get_all(name):
+            found += [part for part in split_quoted(value, ",") if part]
+        return found
+
+    def _require(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise ParseError("missing", 0, f"no {name}")
+        return value
+
+    @property
+    def via(self) -> Via:
+        """The topmost Via; ParseError (RFC 3261 section 20.42)."""
+        if self._via is None:
+            self._via = parse_via(self._require("Via"))
+        return self._via
+
+    @property
+    def branch(self) -> str:
+        """The topmost Via's branch, empty when it has none (RFC 3261 section 8.1.1.7)."""
+        return self.via.branch
+
+    @property
+    def from_(self) -> NameAddr:
+        """From; ParseError (RFC 3261 section 20.20)."""
+        if self._from is None:
+            self._from = parse_name_addr(self._require("From"))
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        """To; ParseError (RFC 3261 section 20.39)."""
+        if self._to is None:
+            self._to = parse_name_addr(self._require("To"))
+        return self._to
+
+    @property
+    def cseq(self) -> tuple[int, str]:
+        """CSeq's number and method; ParseError (RFC 3261 section 20.16)."""
+        if self._cseq is None:
+            self._cseq = parse_cseq(self._require("CSeq"))
+        return self._cseq
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID; ParseError when there is none (RFC 3261 section 20.8)."""
+        return self._require("Call-ID")
+
+    @property
+    def contact(self) -> NameAddr | None:
+        """The first Contact's address, None when there is none or it is `*`; ParseError (RFC 3261 section 20.10)."""
+        if self._contact is None:
+            value = self.get("Contact")
+            if value is None or value == "*":
+                return None
+            if "," in value:
+                value = split_quoted(value, ",")[0]
+            self._contact = parse_name_addr(value)
+        return self._contact
+
+    def start_line(self) -> str:
+        """The first line without its end (RFC 3261 section 7)."""
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes:
+        """The message as bytes: canonical names, values as they came (ours)."""
+        lines = [self.start_line()]
+        lines += [f"{name}: {value}" for name, value in zip(self.names, self.values, strict=True)]
+        lines.append("\r\n")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.start_line()!r}>"
+
+
+class Request(Message):
+    """A request: method, Request-URI text, headers, body (RFC 3261 section 7.1)."""
+
+    __slots__ = ("method", "uri")
+
+    def __init__(
+        self, method: str, uri: str, names: list[str], values: list[str], body: bytes = b"",
+        fault: tuple[int, str] | None = None, version: str = "SIP/2.0",
+    ) -> None:
+        super().__init__(version, names, values, body, fault)
+        self.method = method
+        self.uri = uri
+
+    def start_line(self) -> str:
+        return f"{self.method} {self.uri} {self.version}"
+
+
+class Response(Message):
+    """A response: status, reason phrase, headers, body (RFC 3261 section 7.2)."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(
+        self, status: int, reason: str, names: list[str], values: list[str], body: bytes = b"",
+        fault: tuple[int, str] | None = None, version: str = "SIP/2.0",
+    ) -> None:
+        super().__init__(version, names, values, body, fault)
+        self.status = status
+        self.reason = reason
+
+    def start_line(self) -> str:
+        return f"{self.version} {self.status} {self.reason}"
+
+
+def header_pairs(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Pairs of name and value as the two lists that a message takes (ours)."""
+    names: list[str] = []
+    values: list[str] = []
+    for name, value in headers:
+        names.append(canonical(name))
+        values.append(value)
+    return names, values

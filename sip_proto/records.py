@@ -1,0 +1,170 @@
+"""What an Endpoint says, and the dialog that outlives it."""
+
+import msgspec
+
+from sip_proto.message import Request, Response
+from sip_proto.uri import Address
+
+
+class Dialog(msgspec.Struct):
+    """The durable part of a confirmed dialog: enough to go on from after a restart (RFC 3261 section 12).
+
+    `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the peer was last
+    reached; a CSeq number of 0 is none yet.
+    """
+
+    leg: int
+    call_id: str
+    local_tag: str
+    remote_tag: str
+    local_uri: str
+    remote_uri: str
+    remote_target: str
+    route_set: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int
+    listener: str
+    destination: Address
+    uas: bool
+    contact: str
+    secure: bool = False
+
+
+class Transmit(msgspec.Struct, frozen=True):
+    """Send `data` from the socket `listener` to `destination`, an IP literal and port."""
+
+    listener: str
+    destination: Address
+    data: bytes
+
+
+class Invited(msgspec.Struct, frozen=True):
+    """A new call comes in; 100 Trying is sent. Answer by provisional, accept or reject."""
+
+    leg: int
+    request: Request
+    listener: str
+    source: Address
+
+
+class Requested(msgspec.Struct, frozen=True):
+    """Any other request, to be answered by respond(); `leg` is 0 outside of known dialogs."""
+
+    handle: int
+    request: Request
+    leg: int
+    listener: str
+    source: Address
+
+
+class Ringing(msgspec.Struct, frozen=True):
+    """A 101 to 199 to our INVITE."""
+
+    leg: int
+    response: Response
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """The first 2xx to our INVITE: the caller owes ack()."""
+
+    leg: int
+    response: Response
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """Our INVITE ended without a call; the leg is gone. `response` is None for time-out (408) and for a cancelled call."""
+
+    leg: int
+    status: int
+    response: Response | None
+
+
+class Acked(msgspec.Struct, frozen=True):
+    """The ACK for our 2xx arrived; it may carry a body."""
+
+    leg: int
+    request: Request
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """The caller gave up before we answered; everything is answered and the leg is gone."""
+
+    leg: int
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An answered leg is gone: `why` is "bye", "no-ack" (our 2xx was never acknowledged) or "lost" (re-INVITE: 408 or 481)."""
+
+    leg: int
+    why: str
+
+
+class Reinvited(msgspec.Struct, frozen=True):
+    """A re-INVITE, to be answered by accept_reinvite or reject_reinvite."""
+
+    leg: int
+    request: Request
+
+
+class ReinviteCancelled(msgspec.Struct, frozen=True):
+    """The peer took its re-INVITE back; it is answered, the dialog goes on."""
+
+    leg: int
+
+
+class Reanswered(msgspec.Struct, frozen=True):
+    """A 2xx to our re-INVITE: the caller owes ack()."""
+
+    leg: int
+    response: Response
+
+
+class Rerefused(msgspec.Struct, frozen=True):
+    """Our re-INVITE was refused; 408 (`response` None) and 481 end the dialog, Ended follows."""
+
+    leg: int
+    status: int
+    response: Response | None
+
+
+class Responded(msgspec.Struct, frozen=True):
+    """The final response to a request() or send(), None when none came in time; the handle is gone."""
+
+    handle: int
+    response: Response | None
+
+
+class DialogChanged(msgspec.Struct, frozen=True):
+    """A confirmed dialog was created or changed; `dialog` is the receiver's own copy."""
+
+    dialog: Dialog
+
+
+class DialogEnded(msgspec.Struct, frozen=True):
+    """A dialog that DialogChanged announced is over."""
+
+    leg: int
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The endpoint itself refused a request from `source` with `status`; for logs. ACKs are dropped instead."""
+
+    listener: str
+    source: Address
+    status: int
+    text: str
+
+
+class Unanswerable(msgspec.Struct, frozen=True):
+    """A datagram that cannot be read, or a broken response, was dropped; for logs."""
+
+    listener: str
+    source: Address
+    kind: str
+    offset: int
+
+
+Output = (
+    Transmit | Invited | Requested | Ringing | Answered | Failed | Acked | Cancelled | Ended | Reinvited | ReinviteCancelled
+    | Reanswered | Rerefused | Responded | DialogChanged | DialogEnded | Rejected | Unanswerable
+)

@@ -1,0 +1,22 @@
+"""What an Endpoint is told at its start."""
+
+import msgspec
+
+from sip_proto.limits import Limits, Timings
+from sip_proto.uri import Address
+
+
+class EndpointSettings(msgspec.Struct, frozen=True):
+    """Local sockets by name with the address that Via and Contact show, and what messages say of us (ours).
+
+    `node` marks the tags and Call-IDs that we make, 0 leaves the mark out; `supported` are option tags, in lower case, that
+    a request may require.
+    """
+
+    listeners: dict[str, Address]
+    user_agent: str = "sipcluster"
+    node: int = 0
+    allow: str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE"
+    supported: tuple[str, ...] = ()
+    timings: Timings = Timings()
+    limits: Limits = Limits()

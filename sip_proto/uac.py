@@ -1,0 +1,338 @@
+"""The caller's half of an Endpoint: what we send, and the responses to it (RFC 3261 sections 8.1, 9.1, 13.2, 14.1, 15.1.1)."""
+
+from collections.abc import Sequence
+
+from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
+from sip_proto.core import Core, name_addr, route_tuple, split_max_forwards
+from sip_proto.dialog import Leg, apply_routes, learn, learn_target, lines
+from sip_proto.errors import LocalError
+from sip_proto.message import Response
+from sip_proto.records import (
+    Answered,
+    Dialog,
+    Ended,
+    Failed,
+    Output,
+    Reanswered,
+    Rerefused,
+    Responded,
+    Ringing,
+    Unanswerable,
+)
+from sip_proto.tables import Input, LegInput, LegState, State
+from sip_proto.transactions import ClientTransaction, Purpose
+from sip_proto.uri import Address
+from sip_proto.validate import response_fault
+
+
+class CallerSide(Core):
+    """Requests of ours and what comes of them (ours)."""
+
+    def invite(
+        self, now: int, out: list[Output], *, listener: str, destination: Address, uri: str, from_: str, to: str,
+        contact: str = "", route: Sequence[str] = (), headers: Headers = (), body: bytes = b"",
+        content_type: str = "application/sdp", call_id: str | None = None, cseq: int | None = None,
+        from_tag: str | None = None,
+    ) -> int:
+        """Send an INVITE; the new leg's handle. Then Ringing, and Answered or Failed (RFC 3261 section 13.2).
+
+        `from_` and `to` are name-addrs without tag. After a 401 or 407: the same call_id and from_tag, cseq + 1.
+        """
+        self._room(leg=True)
+        check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
+        max_forwards, extra = split_max_forwards(headers)
+        if not has_header(headers, "Contact"):
+            contact = contact or self._contact(listener)
+            extra = f"Contact: {contact}\r\n{extra}"
+        tag = from_tag or self._ids.tag()
+        call_id = call_id or self._new_call_id(listener)
+        if (call_id, tag) in self._by_dialog:
+            raise LocalError("a leg with this Call-ID and tag is alive")
+        dialog = Dialog(
+            self._handle(), call_id, tag, "", name_addr(from_), name_addr(to), uri, route_tuple(route), cseq or 1, 0,
+            listener, destination, False, contact, uri[:5].lower() == "sips:",
+        )
+        leg = Leg(dialog, LegState.OUTGOING)
+        target, routes, _ = apply_routes(uri, dialog.route_set)
+        branch = self._ids.branch()
+        parts = RequestParts(
+            target, self._via(listener, branch), routes, lines(dialog.local_uri, tag), dialog.remote_uri, call_id,
+            dialog.local_cseq,
+        )
+        self._add_leg(leg)
+        leg.invite = self._start_client(
+            now, out, method="INVITE", purpose=Purpose.CALL, leg=leg.id, listener=listener, destination=destination,
+            parts=parts, branch=branch, extra=extra + self._allow_line + self._agent_line, body=body,
+            content_type=content_type, max_forwards=max_forwards,
+        ).handle
+        return leg.id
+
+    def request(
+        self, now: int, out: list[Output], *, method: str, listener: str, destination: Address, uri: str, from_: str,
+        to: str, contact: str = "", route: Sequence[str] = (), headers: Headers = (), body: bytes = b"",
+        content_type: str = "", call_id: str | None = None, cseq: int | None = None, from_tag: str | None = None,
+    ) -> int:
+        """Send a request outside of dialogs, not INVITE, ACK, CANCEL or BYE; a handle that ends with Responded (section 8.1)."""
+        if method in ("INVITE", "ACK", "CANCEL", "BYE"):
+            raise LocalError(f"{method} has a method of its own")
+        self._room(leg=False)
+        check_texts(method, uri, from_, to, contact, content_type, call_id or "", from_tag or "")
+        max_forwards, extra = split_max_forwards(headers)
+        if contact or not has_header(headers, "Contact"):
+            extra = f"Contact: {contact or self._contact(listener)}\r\n{extra}"
+        target, routes, _ = apply_routes(uri, route_tuple(route))
+        branch = self._ids.branch()
+        parts = RequestParts(
+            target, self._via(listener, branch), routes, lines(name_addr(from_), from_tag or self._ids.tag()),
+            name_addr(to), call_id or self._new_call_id(listener), cseq or 1,
+        )
+        return self._start_client(
+            now, out, method=method, purpose=Purpose.PLAIN, leg=0, listener=listener, destination=destination, parts=parts,
+            branch=branch, extra=extra + self._agent_line, body=body, content_type=content_type, max_forwards=max_forwards,
+        ).handle
+
+    def ack(self, now: int, leg: int, out: list[Output], *, body: bytes = b"") -> None:
+        """Acknowledge the 2xx to our INVITE or re-INVITE; repeated 2xx are acknowledged alike (RFC 3261 section 13.2.2.4)."""
+        found = self._leg(leg)
+        state = found.ask(LegInput.ACK)
+        if not found.owed_cseq:
+            raise LocalError(f"leg {leg} owes no ACK")
+        found.state = state
+        self._acknowledge(found, out, body)
+
+    def _acknowledge(self, leg: Leg, out: list[Output], body: bytes = b"") -> None:
+        ack = self._success_ack(leg.dialog, leg.owed_cseq, body)
+        tx = self._tx.by_handle.get(leg.owed)
+        if isinstance(tx, ClientTransaction):
+            tx.acks[leg.dialog.remote_tag] = ack
+        leg.owed = leg.owed_cseq = 0
+        out.append(ack)
+
+    def cancel(self, now: int, leg: int, out: list[Output]) -> None:
+        """Take our INVITE back; Failed follows, whatever the peer does (RFC 3261 section 9.1)."""
+        found = self._leg(leg)
+        found.state = found.ask(LegInput.CANCEL)
+        tx = self._tx.by_handle[found.invite]
+        assert isinstance(tx, ClientTransaction)
+        # Before a 1xx the CANCEL could overtake the INVITE, so it waits.
+        if tx.state is State.IC_PROCEEDING:
+            self._cancel_now(now, found, tx, out)
+
+    def _cancel_now(self, now: int, leg: Leg, tx: ClientTransaction, out: list[Output]) -> None:
+        leg.cancel_sent = True
+        self._tx.step(now, tx, Input.CANCEL, out)
+        self._send_cancel(now, tx, out)
+
+    def bye(self, now: int, leg: int, out: list[Output], *, headers: Headers = ()) -> None:
+        """End an answered leg; DialogEnded at once, nothing later. A callee's BYE waits for the ACK (RFC 3261 section 15)."""
+        found = self._leg(leg)
+        state = found.ask(LegInput.BYE)
+        extra = header_lines(headers)
+        if found.state is LegState.ACCEPTED:
+            found.bye = extra
+        else:
+            if found.owed_cseq:
+                self._acknowledge(found, out)
+            self._refuse_pending(now, found, out)
+            self._send_bye(now, found, extra, out)
+        found.state = state
+        self._unannounce(found, out)
+
+    def reinvite(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
+        """Send a re-INVITE; Reanswered or Rerefused follows. LocalError while one is pending either way (section 14.1)."""
+        found = self._leg(leg)
+        found.ask(LegInput.REINVITE)
+        if found.reinvite or found.incoming or found.owed_cseq or found.accepted is not None:
+            raise LocalError(f"leg {leg} has a re-INVITE pending")
+        self._room(leg=False)
+        extra = f"Contact: {found.dialog.contact}\r\n{header_lines(headers)}{self._allow_line}"
+        tx = self._in_dialog(now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id)
+        found.reinvite = tx.handle
+        self._changed(found, out)
+
+    def send(
+        self, now: int, leg: int, method: str, out: list[Output], *, headers: Headers = (), body: bytes = b"",
+        content_type: str = "",
+    ) -> int:
+        """Send another request within the leg's dialog, early ones too; a handle that ends with Responded (section 12.2.1)."""
+        found = self._leg(leg)
+        if method in ("INVITE", "ACK", "CANCEL", "BYE"):
+            raise LocalError(f"{method} has a method of its own")
+        found.ask(LegInput.SEND)
+        if not found.dialog.remote_tag and not found.announced:
+            raise LocalError(f"leg {leg} has no dialog yet")
+        self._room(leg=False)
+        check_texts(method, content_type)
+        extra = header_lines(headers)
+        if not has_header(headers, "Contact"):
+            extra = f"Contact: {found.dialog.contact}\r\n{extra}"
+        tx = self._in_dialog(now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id)
+        if found.announced:
+            self._changed(found, out)
+        return tx.handle
+
+    def _new_call_id(self, listener: str) -> str:
+        address = self._settings.listeners.get(listener)
+        if address is None:
+            raise LocalError(f"no listener {listener!r}")
+        return self._ids.call_id(address[0])
+
+    def _receive_response(self, now: int, listener: str, source: Address, response: Response, out: list[Output]) -> None:
+        if (fault := response_fault(response)) is not None:
+            out.append(Unanswerable(listener, source, f"response: {fault}", 0))
+            return
+        tx = self._tx.clients.get((response.branch, response.cseq[1]))
+        if tx is None:
+            return
+        status = response.status
+        event = Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE
+        if not self._tx.step(now, tx, event, out, response):
+            return
+        purpose = tx.purpose
+        if purpose is Purpose.CALL:
+            self._call_response(now, tx, response, out)
+        elif purpose is Purpose.RECALL:
+            self._recall_response(now, tx, response, out)
+        elif purpose is Purpose.PLAIN:
+            out.append(Responded(tx.handle, response))
+        elif purpose is Purpose.CLOSE:
+            leg = self._legs.get(tx.leg)
+            if leg is not None and leg.take(LegInput.GOT_SUCCESS):
+                self._drop_leg(leg, out)
+
+    def _call_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        status = response.status
+        if 200 <= status < 300:
+            self._call_success(now, tx, response, out)
+            return
+        leg = self._legs.get(tx.leg)
+        assert leg is not None
+        if status >= 300:
+            leg.take(LegInput.GOT_FAILURE)
+            self._drop_leg(leg, out)
+            out.append(Failed(leg.id, status, response))
+            return
+        leg.take(LegInput.GOT_PROVISIONAL)
+        if leg.state is LegState.CANCELLING:
+            if not leg.cancel_sent:
+                self._cancel_now(now, leg, tx, out)
+            return
+        if status > 100:
+            if response.to.tag:
+                learn(leg.dialog, response)
+                learn_target(leg.dialog, response)
+            out.append(Ringing(leg.id, response))
+
+    def _call_success(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        tag = response.to.tag
+        if tag in tx.acks:
+            if (ack := tx.acks[tag]) is not None:
+                out.append(ack)
+            return
+        if tx.acks:
+            if len(tx.acks) < self._limits.forks:
+                self._refuse_success(now, tx, response, out, bye=True)
+            return
+        leg = self._legs.get(tx.leg)
+        assert leg is not None
+        leg.take(LegInput.GOT_SUCCESS)
+        if leg.state is LegState.GONE:
+            # The 2xx crossed our CANCEL: the peer has a call that nobody wants (RFC 3261 section 9.1).
+            self._refuse_success(now, tx, response, out, bye=True)
+            self._drop_leg(leg, out)
+            out.append(Failed(leg.id, leg.why, None))
+            return
+        dialog = leg.dialog
+        learn(dialog, response)
+        learn_target(dialog, response)
+        tx.acks[tag] = None
+        leg.owed = tx.handle
+        leg.owed_cseq = tx.cseq
+        leg.announced = True
+        self._changed(leg, out)
+        out.append(Answered(leg.id, response))
+
+    def _refuse_success(self, now: int, tx: ClientTransaction, response: Response, out: list[Output], *, bye: bool) -> None:
+        # From and To as the peer wrote them, tags included: no leg stands behind this dialog.
+        assert tx.parts is not None
+        dialog = Dialog(
+            0, response.call_id, "", "", response.get("From") or "", response.get("To") or "", tx.parts.uri, (), tx.cseq, 0,
+            tx.listener, tx.destination, False, "",
+        )
+        learn(dialog, response)
+        dialog.remote_tag = ""
+        learn_target(dialog, response)
+        ack = self._success_ack(dialog, tx.cseq)
+        tx.acks[response.to.tag] = ack
+        out.append(ack)
+        if bye:
+            self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "")
+
+    def _recall_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        status = response.status
+        if status < 200:
+            return
+        leg = self._legs.get(tx.leg)
+        mine = leg is not None and leg.reinvite == tx.handle and leg.state is LegState.CONFIRMED
+        if status < 300:
+            tag = response.to.tag
+            if tag in tx.acks:
+                if (ack := tx.acks[tag]) is not None:
+                    out.append(ack)
+                return
+            if leg is None or not mine:
+                # The dialog ended while the answer was on its way; it still wants its ACK.
+                self._refuse_success(now, tx, response, out, bye=False)
+                return
+            tx.acks[leg.dialog.remote_tag] = None
+            leg.reinvite = 0
+            leg.owed = tx.handle
+            leg.owed_cseq = tx.cseq
+            if learn_target(leg.dialog, response):
+                self._changed(leg, out)
+            out.append(Reanswered(leg.id, response))
+            return
+        if leg is None or not mine:
+            return
+        leg.reinvite = 0
+        out.append(Rerefused(leg.id, status, response))
+        if status in (408, 481):
+            self._lost(now, leg, out, bye=status == 408)
+
+    def _lost(self, now: int, leg: Leg, out: list[Output], *, bye: bool) -> None:
+        leg.take(LegInput.TIMED_OUT)
+        out.append(Ended(leg.id, "lost"))
+        self._refuse_pending(now, leg, out)
+        if bye:
+            self._unannounce(leg, out)
+            self._send_bye(now, leg, "", out)
+        else:
+            self._drop_leg(leg, out)
+
+    def _client_expired(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
+        """A request of ours had no final answer in time (RFC 3261 sections 8.1.3.1, 16.8)."""
+        purpose = tx.purpose
+        if purpose is Purpose.PLAIN:
+            out.append(Responded(tx.handle, None))
+            return
+        leg = self._legs.get(tx.leg)
+        if purpose is Purpose.CALL:
+            assert leg is not None
+            if leg.state is not LegState.CANCELLING:
+                leg.why = 408
+            leg.take(LegInput.TIMED_OUT)
+            if leg.state is LegState.CANCELLING and tx.state is State.IC_CANCELLED:
+                leg.cancel_sent = True
+                self._send_cancel(now, tx, out)
+                return
+            self._drop_leg(leg, out)
+            out.append(Failed(leg.id, leg.why, None))
+        elif purpose is Purpose.RECALL:
+            if tx.state is State.IC_CANCELLED:
+                self._send_cancel(now, tx, out)
+            elif leg is not None and leg.reinvite == tx.handle and leg.state is LegState.CONFIRMED:
+                leg.reinvite = 0
+                out.append(Rerefused(leg.id, 408, None))
+                self._lost(now, leg, out, bye=True)
+        elif purpose is Purpose.CLOSE and leg is not None and leg.take(LegInput.TIMED_OUT):
+            self._drop_leg(leg, out)
