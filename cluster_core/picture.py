@@ -206,8 +206,8 @@ def _number(value: KVValue | None) -> int:
 def merged(pictures: Iterable[Picture]) -> Picture:
     """One view of a DN from its sources: service, agent and place of the owned one, the calls of all.
 
-    Of several owned ones the youngest epoch speaks. Without an owned one the DN is in service if it is
-    for any source. LocalError when there is no picture at all.
+    Of several owned ones, which Routing Points have, the youngest epoch speaks, and the DN is in service if
+    it is for one of them; without an owned one, if it is for any source. LocalError for no picture at all.
     """
     every = sorted(pictures, key=lambda p: (not p.owned, -p.epoch))
     if not every:
@@ -218,8 +218,7 @@ def merged(pictures: Iterable[Picture]) -> Picture:
         for conn_id, call in picture.calls.items():
             calls.setdefault(conn_id, call)
     result = msgspec.structs.replace(first, calls=calls)
-    if not first.owned:
-        result.in_service = any(picture.in_service for picture in every)
+    result.in_service = any(picture.in_service for picture in every if picture.owned or not first.owned)
     return result
 
 

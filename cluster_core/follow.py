@@ -1,0 +1,132 @@
+"""Following DNs that other nodes tell of: one picture for each source, and what a place in its order means.
+
+A receiver takes an event only in its place; a hole is bridged by a Snapshot, never passed over (design 7).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from cluster_core.picture import Picture, apply, merged
+from tlib_proto import Message
+
+
+class Verdict(StrEnum):
+    """What became of an event: taken, known already, or not to be taken before a Snapshot."""
+
+    ACCEPTED = "accepted"
+    OLD = "old"
+    HOLE = "hole"
+
+
+class _Followed(msgspec.Struct):
+    picture: Picture
+    hidden: bool = False
+
+
+class Follower:
+    """The pictures of DNs by source, in the receiver's rules of a peer link (design 7)."""
+
+    def __init__(self) -> None:
+        self._dns: dict[str, dict[str, _Followed]] = {}
+        self._sources: dict[str, dict[str, None]] = {}
+
+    def snapshot(self, picture: Picture, *, keep_sources: bool = False) -> bool:
+        """Take a Snapshot; False for one that is older than what is known. The picture belongs to the follower then.
+
+        An owner's Snapshot ends every other source of the DN, unless an owner in a younger epoch is known, and then
+        it is refused. With `keep_sources`, for DNs that each node has of its own, sources do not touch each other.
+        """
+        known = self._dns.get(picture.dn, {})
+        mine = known.get(picture.source)
+        if mine is not None and mine.picture.owned == picture.owned:
+            # after a loss the same place is news: the source is back and nothing has happened
+            at = mine.picture.position
+            if picture.position < at or (picture.position == at and not mine.hidden):
+                return False
+        if picture.owned and not keep_sources:
+            if any(other.picture.owned and other.picture.epoch > picture.epoch for other in known.values()):
+                return False
+            for source in [source for source in known if source != picture.source]:
+                self.forget(picture.dn, source)
+        self._dns.setdefault(picture.dn, {})[picture.source] = _Followed(picture)
+        self._sources.setdefault(picture.source, {})[picture.dn] = None
+        return True
+
+    def event(
+        self, dn: str, source: str, epoch: int, role_epoch: int, seq: int, message: Message, node: str
+    ) -> Verdict:
+        """Take an event in its place and let it change the source's picture; `node` is where its call lives."""
+        followed = self._dns.get(dn, {}).get(source)
+        if followed is None:
+            return Verdict.HOLE
+        picture = followed.picture
+        if (epoch, role_epoch, seq) <= picture.position:
+            return Verdict.OLD
+        if followed.hidden or (epoch, role_epoch, seq) != (
+            picture.epoch,
+            picture.role_epoch,
+            picture.seq + 1,
+        ):
+            return Verdict.HOLE
+        picture.seq = seq
+        apply(picture, message, node)
+        return Verdict.ACCEPTED
+
+    def lost(self, source: str) -> list[str]:
+        """A source is out of reach: hide its pictures until its next Snapshot; returns the DNs that it hid."""
+        hidden = []
+        for dn in self._sources.get(source, ()):
+            followed = self._dns[dn][source]
+            if not followed.hidden:
+                followed.hidden = True
+                hidden.append(dn)
+        return hidden
+
+    def forget(self, dn: str, source: str) -> None:
+        """A source tells no more of a DN; nothing happens if it did not."""
+        sources = self._dns.get(dn, {})
+        if sources.pop(source, None) is None:
+            return
+        if not sources:
+            del self._dns[dn]
+        dns = self._sources[source]
+        del dns[dn]
+        if not dns:
+            del self._sources[source]
+
+    def view(self, dn: str) -> Picture | None:
+        """The DN as its sources within reach tell it, a new picture each time; None if nothing is known of it.
+
+        A DN whose owner is out of reach is out of service, its agent stays: nobody was logged out (design 9).
+        """
+        sources = self._dns.get(dn)
+        if sources is None:
+            return None
+        seen = [followed.picture for followed in sources.values() if not followed.hidden]
+        if not any(picture.owned for picture in seen):
+            hidden = [followed.picture for followed in sources.values() if followed.hidden]
+            owned = [picture for picture in hidden if picture.owned]
+            # someone has to speak for a DN that nobody within reach speaks for
+            for picture in owned or ([] if seen else hidden[:1]):
+                seen.append(msgspec.structs.replace(picture, in_service=False, calls={}))
+        return merged(seen)
+
+    def dns(self) -> list[str]:
+        """Every DN of which something is known, within reach or not."""
+        return list(self._dns)
+
+    def sources(self, dn: str) -> list[str]:
+        """The sources that a DN has, within reach or not."""
+        return list(self._dns.get(dn, ()))
+
+    def following(self, source: str) -> list[str]:
+        """The DNs that a source tells of."""
+        return list(self._sources.get(source, ()))
+
+    def hidden(self, dn: str, source: str) -> bool:
+        """Whether the picture of that source is hidden; False for one that is not known."""
+        followed = self._dns.get(dn, {}).get(source)
+        return followed is not None and followed.hidden
