@@ -2,7 +2,7 @@
 
 from .attributes import ATTRIBUTE_NAMES, ATTRIBUTE_TYPES, AttributeType
 from .errors import LocalError
-from .records import KVList, KVValue, Unknown, Value
+from .records import KVValue, Unknown, Value
 
 RAW = 0
 """Kind of a value that is kept as octets with its wire type (`Unknown`)."""
@@ -62,10 +62,3 @@ def pair_kind(key: str, value: KVValue) -> int:
     if isinstance(value, bytes):
         return _BYTES
     raise LocalError(f"key-value list, key {key!r}: no wire type for {type(value).__name__}")
-
-
-def check_pairs(value: KVList) -> None:
-    """LocalError unless every element is a (text, value) pair."""
-    for pair in value:
-        if not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str):
-            raise LocalError("key-value list: every element is a pair of a text key and a value")

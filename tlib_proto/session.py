@@ -288,21 +288,29 @@ class ServerSession(_Session):
 
 
 class ClientSession(_Session):
-    """One dialled connection: says Hello, waits for EventLinkConnected, then carries messages."""
+    """One dialled connection: says Hello, waits for EventLinkConnected, then carries messages.
+
+    Hello goes under ReferenceID `first_ref`, each request under the next one.
+    """
 
     _role = Role.CLIENT
 
-    def __init__(self, now: int, hello: Hello, limits: Limits, keepalive_us: int = 0) -> None:
+    def __init__(
+        self, now: int, hello: Hello, limits: Limits, keepalive_us: int = 0, first_ref: int = 1
+    ) -> None:
         super().__init__(now, State.IDLE, limits, keepalive_us)
+        if not 0 < first_ref <= _MAX_REF:
+            raise LocalError(f"no ReferenceID: {first_ref}")
         self._hello = hello
+        self._first_ref = first_ref
 
     def start(self, now: int, out: list[Output]) -> None:
         """Writes Hello; LocalError when it cannot be said."""
         following = self._need(Call.START)
-        frame = encode(hello_message(self._hello, 1))
+        frame = encode(hello_message(self._hello, self._first_ref))
         self._check_size(frame)
         self._state = following
-        self._hello_ref = self._last_ref = 1
+        self._hello_ref = self._last_ref = self._first_ref
         self._heard = now
         self._hello_deadline = now + self._limits.hello_us
         out.append(Write(frame))

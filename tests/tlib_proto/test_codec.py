@@ -126,6 +126,8 @@ def test_a_mutated_frame_that_still_reads_is_written_again_octet_for_octet(messa
             "trailing",
             33,
         ),
+        (frame_of(attribute(51, 4, b"\x00\x01\x00\x00\x01\x00\x00\x00\x03\x00\x00\x00")), "truncated", 32),
+        (frame_of(attribute(51, 4, b"\x00\x01\x00\x00\x04\x00\x00\x00\x03\x00\x00x")), "trailing", 31),
         (frame_of(attribute(51, 4, bytes(MAX_KVLIST + 1))), "large", 20),
         (frame_of(*(attribute(2000 + n, 5, b"") for n in range(MAX_ATTRIBUTES + 1))), "attributes", 2060),
     ],

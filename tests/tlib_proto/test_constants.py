@@ -1,0 +1,62 @@
+from tlib_proto import constants
+from tlib_proto.constants import (
+    ADDED_LATER,
+    ATTRIBUTE_NAMES,
+    ATTRIBUTE_TYPES,
+    ERROR_TEXTS,
+    EVENT_ATTRIBUTES,
+    MESSAGE_NAMES,
+    Attribute,
+    AttributeType,
+    ErrorCode,
+    MessageType,
+)
+
+
+def test_every_published_message_id_has_a_name():
+    assert [number for number in MESSAGE_NAMES if number < 1000] == list(range(183))
+    assert all(
+        name.startswith(("Request", "Event")) for number, name in MESSAGE_NAMES.items() if number < 1000
+    )
+
+
+def test_the_ids_that_public_logs_show_are_right():
+    shown = {
+        0: "RequestRegisterClient",
+        30: "RequestAttachUserData",
+        52: "EventError",
+        60: "EventRinging",
+        87: "EventOnHook",
+        95: "EventLinkConnected",
+        160: "EventCallCreated",
+        182: "EventResourceInfo",
+    }
+    assert {number: MESSAGE_NAMES[number] for number in shown} == shown
+
+
+def test_every_attribute_has_a_name_and_a_type():
+    assert set(ATTRIBUTE_TYPES) == {int(attribute) for attribute in Attribute} == set(ATTRIBUTE_NAMES)
+    assert ATTRIBUTE_TYPES[Attribute.ConnID] == AttributeType.U64
+    assert ATTRIBUTE_TYPES[Attribute.ThisDN] == AttributeType.TEXT
+    assert ATTRIBUTE_TYPES[Attribute.UserData] == AttributeType.KVLIST
+
+
+def test_every_error_has_a_text():
+    assert set(ERROR_TEXTS) == set(ErrorCode)
+
+
+def test_no_event_has_an_attribute_twice():
+    for kind, (mandatory, optional) in EVENT_ATTRIBUTES.items():
+        both = [*mandatory, *optional]
+        assert len(both) == len(set(both)), MessageType(kind).name
+        assert MESSAGE_NAMES[kind].startswith("Event")
+
+
+def test_every_event_has_its_time_from_the_node():
+    for mandatory, _ in EVENT_ATTRIBUTES.values():
+        assert {Attribute.TimeinSecs, Attribute.TimeinuSecs} <= set(mandatory)
+    assert Attribute.EventSequenceNumber in ADDED_LATER
+
+
+def test_all_names_are_there():
+    assert all(hasattr(constants, name) for name in constants.__all__)
