@@ -34,10 +34,10 @@ class Follower:
         self._sources: dict[str, dict[str, None]] = {}
 
     def snapshot(self, picture: Picture, *, keep_sources: bool = False) -> bool:
-        """Take a Snapshot; False for one that is older than what is known. The picture belongs to the follower then.
+        """Take a Snapshot, which then belongs to the follower; False for one older than what is known.
 
-        An owner's Snapshot ends every other source of the DN, unless an owner in a younger epoch is known, and then
-        it is refused. With `keep_sources`, for DNs that each node has of its own, sources do not touch each other.
+        An owner's Snapshot ends every other source of the DN; if an owner in a younger epoch is known, it is
+        refused. With `keep_sources`, for DNs that each node has of its own, no source touches another.
         """
         known = self._dns.get(picture.dn, {})
         mine = known.get(picture.source)
@@ -47,7 +47,8 @@ class Follower:
             if picture.position < at or (picture.position == at and not mine.hidden):
                 return False
         if picture.owned and not keep_sources:
-            if any(other.picture.owned and other.picture.epoch > picture.epoch for other in known.values()):
+            owners = [other.picture for other in known.values() if other.picture.owned]
+            if any(owner.epoch > picture.epoch for owner in owners):
                 return False
             for source in [source for source in known if source != picture.source]:
                 self.forget(picture.dn, source)
@@ -58,25 +59,22 @@ class Follower:
     def event(
         self, dn: str, source: str, epoch: int, role_epoch: int, seq: int, message: Message, node: str
     ) -> Verdict:
-        """Take an event in its place and let it change the source's picture; `node` is where its call lives."""
+        """Let an event in its place change the source's picture; `node` is where its call lives."""
         followed = self._dns.get(dn, {}).get(source)
         if followed is None:
             return Verdict.HOLE
         picture = followed.picture
-        if (epoch, role_epoch, seq) <= picture.position:
+        at = (epoch, role_epoch, seq)
+        if at <= picture.position:
             return Verdict.OLD
-        if followed.hidden or (epoch, role_epoch, seq) != (
-            picture.epoch,
-            picture.role_epoch,
-            picture.seq + 1,
-        ):
+        if followed.hidden or at != (picture.epoch, picture.role_epoch, picture.seq + 1):
             return Verdict.HOLE
         picture.seq = seq
         apply(picture, message, node)
         return Verdict.ACCEPTED
 
     def lost(self, source: str) -> list[str]:
-        """A source is out of reach: hide its pictures until its next Snapshot; returns the DNs that it hid."""
+        """A source is out of reach: hide its pictures until its Snapshots; returns the DNs hidden."""
         hidden = []
         for dn in self._sources.get(source, ()):
             followed = self._dns[dn][source]
@@ -98,7 +96,7 @@ class Follower:
             del self._sources[source]
 
     def view(self, dn: str) -> Picture | None:
-        """The DN as its sources within reach tell it, a new picture each time; None if nothing is known of it.
+        """The DN as its sources within reach tell it, a new picture each time; None if it is unknown.
 
         A DN whose owner is out of reach is out of service, its agent stays: nobody was logged out (design 9).
         """

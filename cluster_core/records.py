@@ -17,10 +17,14 @@ else:
 
 
 def as_pairs(value: Any) -> Any:
-    """The key-value list with every nested list a tuple again: a decoder leaves lists where it knows no type."""
-    if isinstance(value, (list, tuple)):
-        return tuple((pair[0], as_pairs(pair[1])) for pair in value)
-    return value
+    """A key-value list with its nested lists as tuples; ValueError for another shape."""
+    pairs = []
+    for pair in value:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2 or not isinstance(pair[0], str):
+            raise ValueError("not a key-value list")
+        key, item = pair
+        pairs.append((key, as_pairs(item) if isinstance(item, (list, tuple)) else item))
+    return tuple(pairs)
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):

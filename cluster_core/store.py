@@ -15,6 +15,7 @@ import msgspec
 from cluster_core.coordinator_records import OwnerRecord
 from cluster_core.errors import LocalError
 from cluster_core.outputs import Change
+from cluster_core.packing import pack, unpacker
 from cluster_core.records import (
     AgentRecord,
     CallRecord,
@@ -51,57 +52,8 @@ TABLES: dict[str, Table] = {
     "interactions": Table(InteractionRecord, 1, int),
 }
 
-_DECODERS: dict[str, msgspec.msgpack.Decoder[Any]] = {
-    name: msgspec.msgpack.Decoder(table.record) for name, table in TABLES.items()
-}
-_ENCODE = msgspec.msgpack.Encoder().encode
+_UNPACKERS = {name: unpacker(table.record) for name, table in TABLES.items()}
 _INT_KEY = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-
-# msgpack text is UTF-8, but what a peer sent undecodable holds surrogates, U+DC80 to U+DCFF. They travel as
-# U+10FF80 to U+10FFFF, which nobody uses; should somebody use them, U+10FF00 goes before. All of U+10FF00 to
-# U+10FFFF begins with these two octets: a record without them, which is nearly every one, takes no detour.
-_DETOUR = b"\xf4\x8f"
-_ESCAPE = "\U0010ff00"
-_TO_ESCAPE = re.compile("[\udc80-\udcff\U0010ff00-\U0010ffff]")
-_ESCAPED = re.compile("\U0010ff00(.)|([\U0010ff80-\U0010ffff])", re.DOTALL)
-
-
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return chr(code - 0xDC00 + 0x10FF00) if code < 0x10000 else _ESCAPE + found[0]
-
-
-def _unescape(found: re.Match[str]) -> str:
-    return found[1] or chr(ord(found[2]) - 0x10FF00 + 0xDC00)
-
-
-def _map_text(value: Any, pattern: re.Pattern[str], replace: Any) -> Any:
-    if isinstance(value, str):
-        return pattern.sub(replace, value)
-    if isinstance(value, dict):
-        return {k: _map_text(v, pattern, replace) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_map_text(v, pattern, replace) for v in value]
-    return value
-
-
-def _encode(record: Any) -> bytes:
-    try:
-        data = _ENCODE(record)
-    except UnicodeEncodeError:
-        pass
-    else:
-        if _DETOUR not in data:
-            return data
-    plain = msgspec.to_builtins(record, builtin_types=(bytes,))
-    return _ENCODE(_map_text(plain, _TO_ESCAPE, _escape))
-
-
-def _decode(table: str, data: bytes) -> Any:
-    if _DETOUR not in data:
-        return _DECODERS[table].decode(data)
-    plain = _map_text(msgspec.msgpack.decode(data), _ESCAPED, _unescape)
-    return msgspec.convert(plain, TABLES[table].record, builtin_types=(bytes,))
 
 
 class Store:
@@ -129,7 +81,7 @@ class Store:
             self._noted[table, key] = None
 
     def rows(self, table: str) -> dict[Any, Any]:
-        """All records of a table by key, in order of arrival; for reading, take a copy to write while walking."""
+        """All records of a table by key, in order of arrival; to read: take a copy to write while walking."""
         return self._tables[table]
 
     def changes(self) -> tuple[Change, ...]:
@@ -139,7 +91,7 @@ class Store:
         said = []
         for table, key in self._noted:
             record = self._tables[table].get(key)
-            data = None if record is None else _encode(record)
+            data = None if record is None else pack(record)
             said.append(Change(table, str(key), TABLES[table].schema, data))
         self._noted.clear()
         return tuple(said)
@@ -147,8 +99,8 @@ class Store:
     def apply(self, changes: Iterable[Change]) -> None:
         """Take over what another member's store noted; nothing of it is noted here.
 
-        Tables and fields of a newer version are passed over. LocalError names the table and key of what cannot
-        be decoded, and then nothing was applied.
+        Tables and fields of a newer version are passed over. LocalError names the table and key of what
+        cannot be decoded, and then nothing was applied.
         """
         decoded: list[tuple[str, Key, Any]] = []
         for change in changes:
@@ -163,8 +115,8 @@ class Store:
             record = None
             if change.record is not None:
                 try:
-                    record = _decode(change.table, change.record)
-                except (msgspec.DecodeError, ValueError, TypeError, IndexError) as error:
+                    record = _UNPACKERS[change.table].unpack(change.record)
+                except (ValueError, RecursionError) as error:
                     raise LocalError(f"table {change.table!r}, key {change.key[:64]!r}: {error}") from error
             decoded.append((change.table, key, record))
         for name, key, record in decoded:
