@@ -3,7 +3,7 @@
 from struct import Struct, error
 from typing import Any
 
-from ._values import kind_of, name_of, pair_kind, settled
+from ._values import CLASSES, TYPES, kind_of, name_of, pair_kind, settled
 from .errors import LocalError, ParseError
 from .records import KVList, Message, Unknown, Value
 
@@ -101,7 +101,9 @@ def decode(data: bytes) -> Message:
         value_end = p + value_length
         if value_end > length:
             raise ParseError("overrun", p)
-        kind = settled(id_, type_)
+        kind = type_
+        if TYPES.get(id_) != type_:
+            kind = settled(id_, type_)
         if kind == 1:
             if p + 4 > value_end:
                 raise ParseError("truncated", value_end)
@@ -172,7 +174,9 @@ def encode(message: Message) -> bytes:
     value: Any
     for id, value in message.attributes.items():
         try:
-            kind = kind_of(id, value)
+            kind = TYPES.get(id, 0)
+            if CLASSES[kind] is not value.__class__:
+                kind = kind_of(id, value)
             if kind == 1:
                 parts.append(_HBBLL.pack(id, 1, 0, 4, value))
             elif kind == 2:

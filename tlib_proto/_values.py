@@ -15,6 +15,8 @@ _BYTES = int(AttributeType.BYTES)
 
 TYPES: dict[int, int] = {attribute: int(kind) for attribute, kind in ATTRIBUTE_TYPES.items()}
 """Declared wire type by attribute id."""
+CLASSES: tuple[type | None, ...] = (None, int, int, str, tuple, bytes)
+"""Python type of a value by declared wire type; any other is looked at by `kind_of`."""
 UNDECLARED: dict[int, int] = {_U32: _U32, _TEXT: _TEXT, _KVLIST: _KVLIST, _BYTES: _BYTES}
 """Wire types read as values on an id that we do not know; a U64 there stays raw, or it came back as a U32."""
 

@@ -20,7 +20,7 @@ _HEAD = '''"""Encoder and decoder of frames. Written by `python -m tlib_proto.ge
 from struct import Struct, error
 from typing import Any
 
-from ._values import kind_of, name_of, pair_kind, settled
+from ._values import CLASSES, TYPES, kind_of, name_of, pair_kind, settled
 from .errors import LocalError, ParseError
 from .records import KVList, Message, Unknown, Value
 '''
@@ -135,7 +135,13 @@ class _Decoder(_Writer):
         elif isinstance(con, Switch):
             field = _key(con)
             if field == "kind":
-                self.put(depth, f"kind = settled({self.name('id')}, {self.name('type')})")
+                number, wire_type = self.name("id"), self.name("type")
+                self.put(
+                    depth,
+                    f"kind = {wire_type}",
+                    f"if TYPES.get({number}) != {wire_type}:",
+                    f"    kind = settled({number}, {wire_type})",
+                )
             word = "if"
             for case, sub in con.cases.items():
                 self.put(depth, f"{word} {self.name(field)} == {case}:")
@@ -191,7 +197,7 @@ def _key(con: Any) -> str:
 class _Encoder(_Writer):
     """Writes the building half; octets gather in the list `parts`."""
 
-    def element(self, depth: int, con: Any, known: dict[str, str], by: str) -> None:
+    def element(self, depth: int, con: Any, known: dict[str, str], by: list[str]) -> None:
         """Fields of an element whose last is a Region over a Switch on `kind`."""
         run: list[tuple[str, str]] = []
         for sub in con.subcons:
@@ -204,7 +210,7 @@ class _Encoder(_Writer):
                 self.pack(depth, run)
                 self.put(depth, "parts.append(octets)")
             elif isinstance(bare, wire.Region):
-                self.put(depth, f"kind = {by}")
+                self.put(depth, *by)
                 self.switch(depth, run, bare)
             elif bare is Tell or isinstance(bare, wire.Settled | wire.Expect):
                 pass
@@ -264,7 +270,7 @@ class _Encoder(_Writer):
             "    value: Any",
             "    for key, value in pairs:",
         )
-        self.element(2, _bare(con.subcon), {}, "pair_kind(key, value)")
+        self.element(2, _bare(con.subcon), {}, ["kind = pair_kind(key, value)"])
         self.put(1, 'return b"".join(parts)')
 
     def frame(self, con: Any) -> None:
@@ -294,7 +300,12 @@ class _Encoder(_Writer):
             "    for id, value in message.attributes.items():",
             "        try:",
         )
-        self.element(3, inner, constant, "kind_of(id, value)")
+        by = [
+            "kind = TYPES.get(id, 0)",
+            "if CLASSES[kind] is not value.__class__:",
+            "    kind = kind_of(id, value)",
+        ]
+        self.element(3, inner, constant, by)
         self.put(
             2,
             "except (error, TypeError, ValueError, AttributeError) as fault:",

@@ -17,3 +17,7 @@ class Limits(msgspec.Struct, frozen=True):
     hello_frame: int = 4_096
     hello_us: int = 5_000_000
     partial_frame_us: int = 5_000_000
+
+
+LIMITS = Limits()
+"""Bounds of a session that was given none."""

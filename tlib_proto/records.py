@@ -122,3 +122,5 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 Output: TypeAlias = Write | Greeted | Linked | Incoming | Ended
+TlibRecord: TypeAlias = Output
+"""The same under a name that stands beside other protocols' outputs."""

@@ -13,7 +13,7 @@ from .codec import HEADER_SIZE, decode, encode, frame_length, frame_reference
 from .error_codes import ErrorCode
 from .errors import LocalError, ParseError
 from .hello import VERSION, hello_message, read_hello
-from .limits import Limits
+from .limits import LIMITS, Limits
 from .messages import MESSAGE_NAMES, MessageType
 from .records import Ended, Greeted, Hello, Incoming, Linked, Message, Output, Value, Write
 from .tables import CALLS, PEER_TABLES, Act, Call, EndKind, Role, State, classify
@@ -239,7 +239,7 @@ class ServerSession(_Session):
 
     _role = Role.SERVER
 
-    def __init__(self, now: int, limits: Limits, keepalive_us: int = 0) -> None:
+    def __init__(self, now: int, limits: Limits = LIMITS, keepalive_us: int = 0) -> None:
         super().__init__(now, State.HELLO, limits, keepalive_us)
         self._hello_deadline = now + limits.hello_us
 
@@ -296,7 +296,7 @@ class ClientSession(_Session):
     _role = Role.CLIENT
 
     def __init__(
-        self, now: int, hello: Hello, limits: Limits, keepalive_us: int = 0, first_ref: int = 1
+        self, now: int, hello: Hello, limits: Limits = LIMITS, keepalive_us: int = 0, first_ref: int = 1
     ) -> None:
         super().__init__(now, State.IDLE, limits, keepalive_us)
         if not 0 < first_ref <= _MAX_REF:

@@ -46,11 +46,13 @@ def attribute(number: int, kind: int, value: bytes, reserved: int = 0) -> bytes:
     return number.to_bytes(2, "big") + bytes((kind, reserved)) + len(value).to_bytes(4, "big") + value
 
 
+@settings(deadline=None)
 @given(messages)
 def test_what_was_encoded_is_decoded(message):
     assert decode(encode(message)) == message
 
 
+@settings(deadline=None)
 @given(messages)
 def test_codec_and_declaration_agree_on_valid_frames(message):
     frame = encode(message)
@@ -58,6 +60,7 @@ def test_codec_and_declaration_agree_on_valid_frames(message):
     assert spec_decode(frame) == message
 
 
+@settings(deadline=None)
 @given(messages, st.data())
 def test_codec_and_declaration_agree_on_truncated_frames(message, data):
     frame = encode(message)
@@ -68,7 +71,7 @@ def test_codec_and_declaration_agree_on_truncated_frames(message, data):
         assert verdict(decode, short) == verdict(spec_decode, short)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(messages, st.data())
 def test_codec_and_declaration_agree_on_mutated_frames(message, data):
     frame = bytearray(encode(message))
@@ -78,6 +81,7 @@ def test_codec_and_declaration_agree_on_mutated_frames(message, data):
     assert verdict(decode, bytes(frame)) == verdict(spec_decode, bytes(frame))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_codec_and_declaration_agree_on_noise(noise):
     whole = (len(noise) + 12).to_bytes(4, "big") + b"\x01\x00\x00\x3c\x00\x00\x00\x00" + noise
@@ -85,6 +89,7 @@ def test_codec_and_declaration_agree_on_noise(noise):
         assert verdict(decode, data) == verdict(spec_decode, data)
 
 
+@settings(deadline=None)
 @given(messages, st.data())
 def test_a_mutated_frame_that_still_reads_is_written_again_octet_for_octet(message, data):
     frame = bytearray(encode(message))

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 from tlib_proto import constants
 from tlib_proto.constants import (
     ADDED_LATER,
@@ -60,3 +63,13 @@ def test_every_event_has_its_time_from_the_node():
 
 def test_all_names_are_there():
     assert all(hasattr(constants, name) for name in constants.__all__)
+
+
+def test_the_package_root_has_every_public_name_and_no_construct():
+    code = (
+        "import sys, tlib_proto as package\n"
+        "assert all(hasattr(package, name) for name in package.__all__)\n"
+        "print('construct' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

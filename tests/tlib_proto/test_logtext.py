@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 
 from tests.tlib_proto.strategies import messages, texts
 from tlib_proto.constants import Attribute, MessageType
@@ -78,6 +78,7 @@ def test_undecodable_octets_and_quotes_are_escapes():
     )
 
 
+@settings(deadline=None)
 @given(texts)
 def test_text_stays_on_its_line_and_can_be_written(text):
     line = quoted(text)
@@ -85,6 +86,7 @@ def test_text_stays_on_its_line_and_can_be_written(text):
     assert line.encode()
 
 
+@settings(deadline=None)
 @given(messages)
 def test_any_message_renders_to_one_line_per_value(message):
     for mask in (True, False):

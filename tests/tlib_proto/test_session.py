@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tlib_proto.pair import HELLO, Pair
@@ -92,6 +92,7 @@ def test_everything_in_a_hello_arrives():
     assert pair.at_server == [Greeted(hello, 1)]
 
 
+@settings(deadline=None)
 @given(st.lists(messages, max_size=5), st.lists(st.integers(1, 40), min_size=1, max_size=8))
 def test_frames_arrive_however_the_octets_are_cut(sent, cuts):
     session = client(State.OPEN)
@@ -415,6 +416,7 @@ def test_a_frame_larger_than_the_limit_is_not_sent():
         session.send(0, Message(60, 0, {Attribute.ThisDN: "x" * 200}), [])
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_noise_never_raises(pieces):
     for session in (server(), server(State.OPEN), client(State.HELLO), client(State.OPEN)):
