@@ -122,6 +122,7 @@ def test_a_mutated_frame_that_still_reads_is_written_again_octet_for_octet(messa
         (frame_of(attribute(20, 3, b""), attribute(20, 3, b"")), "duplicate", 20),
         (frame_of(attribute(20, 3, b"1001")[:-1]), "overrun", 20),
         (frame_of(attribute(51, 4, b"\x00")), "truncated", 21),
+        (frame_of(attribute(51, 4, b"\x00\x01\x00")), "truncated", 23),
         (frame_of(attribute(51, 4, b"\x00\x00x")), "trailing", 22),
         (frame_of(attribute(51, 4, b"\x00\x01\x00\x00\x02\x00\x00\x00\x00")), "kv-type", 29),
         (frame_of(attribute(51, 4, b"\x00\x01\x00\x09\x02")), "overrun", 24),
