@@ -1,5 +1,7 @@
 """SIP without sockets: messages, transactions, dialogs, digest, SDP; `Endpoint` ties them together."""
 
+from sip_proto.digest import Challenger, Outcome, Verdict, digest_response, is_stale
+from sip_proto.digest import answer as digest_answer
 from sip_proto.endpoint import Endpoint
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.headers import NameAddr, Via, parse_name_addr, parse_via
@@ -19,8 +21,8 @@ from sip_proto.records import (
     Invited,
     Output,
     Reanswered,
-    Reinvited,
     ReinviteCancelled,
+    Reinvited,
     Rejected,
     Requested,
     Rerefused,
@@ -29,15 +31,67 @@ from sip_proto.records import (
     Transmit,
     Unanswerable,
 )
+from sip_proto.registrar import Binding, contact_value, contacts
+from sip_proto.sdp import Sdp, audio, audio_answer, parse_sdp
 from sip_proto.settings import EndpointSettings
 from sip_proto.timers import TimerTable
 from sip_proto.uri import Address, Uri, parse_uri
 from sip_proto.validate import Rejection, validate
 
 __all__ = [
-    "Acked", "Address", "Answered", "Cancelled", "Dialog", "DialogChanged", "DialogEnded", "Ended", "Endpoint",
-    "EndpointSettings", "Failed", "Invited", "Limits", "LocalError", "Message", "NameAddr", "Output", "ParseError",
-    "Reanswered", "Reinvited", "ReinviteCancelled", "Rejected", "Rejection", "Request", "Requested", "Rerefused",
-    "Responded", "Response", "Ringing", "TimerTable", "Timings", "Transmit", "Unanswerable", "Uri", "Via",
-    "node_of_call_id", "node_of_tag", "parse", "parse_name_addr", "parse_uri", "parse_via", "validate",
+    "Acked",
+    "Address",
+    "Answered",
+    "Binding",
+    "Cancelled",
+    "Challenger",
+    "Dialog",
+    "DialogChanged",
+    "DialogEnded",
+    "Ended",
+    "Endpoint",
+    "EndpointSettings",
+    "Failed",
+    "Invited",
+    "Limits",
+    "LocalError",
+    "Message",
+    "NameAddr",
+    "Outcome",
+    "Output",
+    "ParseError",
+    "Reanswered",
+    "ReinviteCancelled",
+    "Reinvited",
+    "Rejected",
+    "Rejection",
+    "Request",
+    "Requested",
+    "Rerefused",
+    "Responded",
+    "Response",
+    "Ringing",
+    "Sdp",
+    "TimerTable",
+    "Timings",
+    "Transmit",
+    "Unanswerable",
+    "Uri",
+    "Verdict",
+    "Via",
+    "audio",
+    "audio_answer",
+    "contact_value",
+    "contacts",
+    "digest_answer",
+    "digest_response",
+    "is_stale",
+    "node_of_call_id",
+    "node_of_tag",
+    "parse",
+    "parse_name_addr",
+    "parse_sdp",
+    "parse_uri",
+    "parse_via",
+    "validate",
 ]

@@ -1,6 +1,7 @@
 """What both halves of an Endpoint share: tables, requests that go out, legs that end."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from sip_proto.build import (
     Headers,
@@ -75,40 +76,88 @@ class Core:
             raise LocalError(f"{self._limits.legs} legs: no room for another")
 
     def _start_client(
-        self, now: int, out: list[Output], *, method: str, purpose: Purpose, leg: int, listener: str, destination: Address,
-        parts: RequestParts, branch: str, extra: str, body: bytes = b"", content_type: str = "", max_forwards: str = "70",
+        self,
+        now: int,
+        out: list[Output],
+        *,
+        method: str,
+        purpose: Purpose,
+        leg: int,
+        listener: str,
+        destination: Address,
+        parts: RequestParts,
+        branch: str,
+        extra: str,
+        body: bytes = b"",
+        content_type: str = "",
+        max_forwards: str = "70",
     ) -> ClientTransaction:
         invite = method == "INVITE"
         tx = ClientTransaction(
-            self._handle(), (branch, method), State.IC_CALLING if invite else State.PC_TRYING, method, leg, listener,
-            destination, purpose, parts.cseq, parts if invite else None,
+            self._handle(),
+            (branch, method),
+            State.IC_CALLING if invite else State.PC_TRYING,
+            method,
+            leg,
+            listener,
+            destination,
+            purpose,
+            parts.cseq,
+            parts if invite else None,
         )
         tx.data = request_bytes(method, parts, extra, body, content_type, max_forwards)
         self._tx.start(now, tx, out)
         return tx
 
     def _in_dialog(
-        self, now: int, out: list[Output], dialog: Dialog, method: str, purpose: Purpose, extra: str, body: bytes = b"",
-        content_type: str = "", leg: int = 0,
+        self,
+        now: int,
+        out: list[Output],
+        dialog: Dialog,
+        method: str,
+        purpose: Purpose,
+        extra: str,
+        body: bytes = b"",
+        content_type: str = "",
+        leg: int = 0,
     ) -> ClientTransaction:
         dialog.local_cseq += 1
         uri, routes, hop = apply_routes(dialog.remote_target, dialog.route_set)
         branch = self._ids.branch()
         parts = RequestParts(
-            uri, self._via(dialog.listener, branch), routes, lines(dialog.local_uri, dialog.local_tag),
-            lines(dialog.remote_uri, dialog.remote_tag), dialog.call_id, dialog.local_cseq,
+            uri,
+            self._via(dialog.listener, branch),
+            routes,
+            lines(dialog.local_uri, dialog.local_tag),
+            lines(dialog.remote_uri, dialog.remote_tag),
+            dialog.call_id,
+            dialog.local_cseq,
         )
         return self._start_client(
-            now, out, method=method, purpose=purpose, leg=leg, listener=dialog.listener,
-            destination=next_hop(hop, dialog.destination), parts=parts, branch=branch, extra=extra + self._agent_line,
-            body=body, content_type=content_type,
+            now,
+            out,
+            method=method,
+            purpose=purpose,
+            leg=leg,
+            listener=dialog.listener,
+            destination=next_hop(hop, dialog.destination),
+            parts=parts,
+            branch=branch,
+            extra=extra + self._agent_line,
+            body=body,
+            content_type=content_type,
         )
 
     def _success_ack(self, dialog: Dialog, cseq: int, body: bytes = b"") -> Transmit:
         uri, routes, hop = apply_routes(dialog.remote_target, dialog.route_set)
         parts = RequestParts(
-            uri, self._via(dialog.listener, self._ids.branch()), routes, lines(dialog.local_uri, dialog.local_tag),
-            lines(dialog.remote_uri, dialog.remote_tag), dialog.call_id, cseq,
+            uri,
+            self._via(dialog.listener, self._ids.branch()),
+            routes,
+            lines(dialog.local_uri, dialog.local_tag),
+            lines(dialog.remote_uri, dialog.remote_tag),
+            dialog.call_id,
+            cseq,
         )
         data = request_bytes("ACK", parts, self._agent_line, body, "application/sdp")
         return Transmit(dialog.listener, next_hop(hop, dialog.destination), data)
@@ -116,8 +165,16 @@ class Core:
     def _send_cancel(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
         assert tx.parts is not None
         cancel = ClientTransaction(
-            self._handle(), (tx.key[0], "CANCEL"), State.PC_TRYING, "CANCEL", 0, tx.listener, tx.destination, Purpose.SILENT,
-            tx.cseq, None,
+            self._handle(),
+            (tx.key[0], "CANCEL"),
+            State.PC_TRYING,
+            "CANCEL",
+            0,
+            tx.listener,
+            tx.destination,
+            Purpose.SILENT,
+            tx.cseq,
+            None,
         )
         cancel.data = cancel_bytes(tx.parts, self._settings.user_agent)
         self._tx.start(now, cancel, out)
@@ -134,16 +191,23 @@ class Core:
             self._timers.cancel(leg.id * 4 + ACK_TIMER)
 
     def _answer(
-        self, now: int, tx: ServerTransaction, status: int, out: list[Output], reason: str = "", extra: str = "",
-        body: bytes = b"", content_type: str = "",
+        self,
+        now: int,
+        tx: ServerTransaction,
+        status: int,
+        out: list[Output],
+        reason: str = "",
+        extra: str = "",
+        body: bytes = b"",
+        content_type: str = "",
     ) -> None:
-        tx.data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line, body, content_type)
-        if status < 200:
-            event = Input.PROVISIONAL
-        elif status < 300:
-            event = Input.SUCCESS
-        else:
-            event = Input.FAILURE
+        tx.data = response_bytes(
+            status, reason, tx.head, tx.to, extra + self._server_line, body, content_type
+        )
+        event = Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE
+        if status >= 200 and tx.method != "INVITE":
+            # A phone that repeats its CSeq number in a new request means no loop.
+            self._tx.forget_merge(tx)
         self._tx.step(now, tx, event, out)
 
     def _add_leg(self, leg: Leg) -> None:
@@ -152,7 +216,7 @@ class Core:
 
     def _changed(self, leg: Leg, out: list[Output]) -> None:
         # The receiver keeps and changes its copy; ours must not move with it.
-        out.append(DialogChanged(leg.dialog.__copy__()))
+        out.append(DialogChanged(copy(leg.dialog)))
 
     def _unannounce(self, leg: Leg, out: list[Output]) -> None:
         if leg.announced:
@@ -175,7 +239,8 @@ class Core:
 
 
 def split_max_forwards(headers: Headers) -> tuple[str, str]:
-    """The caller's Max-Forwards, 70 if none, and the other headers as lines; LocalError for a line end in one (ours)."""
+    """The caller's Max-Forwards, 70 if none, and the other headers as lines; LocalError for a line end in
+    one (ours)."""
     max_forwards = "70"
     if headers and has_header(headers, "Max-Forwards"):
         max_forwards = next(value for name, value in headers if name.lower() == "max-forwards")

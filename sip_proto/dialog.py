@@ -1,4 +1,5 @@
-"""A leg and its dialog: made from an INVITE, kept from messages, turned into requests (RFC 3261 section 12)."""
+"""A leg and its dialog: made from an INVITE, kept from messages, turned into requests (RFC 3261 section
+12)."""
 
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.message import Message, Request, Response
@@ -11,8 +12,21 @@ class Leg:
     """One INVITE dialog and what is under way in it; other objects are named by their handles (ours)."""
 
     __slots__ = (
-        "accepted", "accepted_cseq", "again_us", "announced", "bye", "cancel_sent", "dialog", "id", "incoming", "invite",
-        "owed", "owed_cseq", "reinvite", "state", "why",
+        "accepted",
+        "accepted_cseq",
+        "again_us",
+        "announced",
+        "bye",
+        "cancel_sent",
+        "dialog",
+        "id",
+        "incoming",
+        "invite",
+        "owed",
+        "owed_cseq",
+        "reinvite",
+        "state",
+        "why",
     )
 
     def __init__(self, dialog: Dialog, state: LegState) -> None:
@@ -40,7 +54,8 @@ class Leg:
         self.bye: str | None = None
 
     def ask(self, event: LegInput) -> LegState:
-        """The state that the program's input leads to; LocalError when it has no row (tables.LEG_TRANSITIONS)."""
+        """The state that the program's input leads to; LocalError when it has no row
+        (tables.LEG_TRANSITIONS)."""
         state = LEG_TRANSITIONS.get((self.state, event))
         if state is None:
             raise LocalError(f"leg {self.id} is {self.state.name}: {event.name} cannot be")
@@ -62,8 +77,20 @@ def dialog_of_invite(
     target = request.contact
     assert target is not None
     return Dialog(
-        leg, request.call_id, tag, request.from_.tag, request.to.bare(), request.from_.bare(), target.uri,
-        tuple(request.elements("Record-Route")), 0, request.cseq[0], listener, source, True, contact,
+        leg,
+        request.call_id,
+        tag,
+        request.from_.tag,
+        request.to.bare(),
+        request.from_.bare(),
+        target.uri,
+        tuple(request.elements("Record-Route")),
+        0,
+        request.cseq[0],
+        listener,
+        source,
+        True,
+        contact,
         request.uri[:5].lower() == "sips:",
     )
 
@@ -93,7 +120,8 @@ def lines(uri: str, tag: str) -> str:
 
 
 def apply_routes(target: str, route_set: tuple[str, ...]) -> tuple[str, str, str]:
-    """Request-URI, Route lines and the URI of the next hop, by loose or strict routing (RFC 3261 section 12.2.1.1)."""
+    """Request-URI, Route lines and the URI of the next hop, by loose or strict routing (RFC 3261 section
+    12.2.1.1)."""
     if not route_set:
         return target, "", target
     first = route_uri(route_set[0])
@@ -111,11 +139,12 @@ def route_uri(route: str) -> str:
     """The URI inside a Route element (RFC 3261 section 20.34)."""
     left = route.find("<")
     right = route.find(">", left)
-    return route[left + 1:right] if 0 <= left < right else route.partition(";")[0]
+    return route[left + 1 : right] if 0 <= left < right else route.partition(";")[0]
 
 
 def next_hop(uri: str, fallback: Address) -> Address:
-    """The address of an IP literal URI, else `fallback`, the peer's known address (ours; names are the shell's)."""
+    """The address of an IP literal URI, else `fallback`, the peer's known address (ours; names are the
+    shell's)."""
     try:
         return address_of(parse_uri(uri)) or fallback
     except ParseError:

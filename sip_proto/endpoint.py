@@ -1,5 +1,8 @@
 """Endpoint: transactions, dialogs and legs of one user agent, over datagrams (RFC 3261)."""
 
+from copy import copy
+
+from sip_proto.core import ACCEPTED_TIMER
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.message import Request
@@ -7,18 +10,20 @@ from sip_proto.parser import parse
 from sip_proto.records import Dialog, Output, Unanswerable
 from sip_proto.tables import Input, LegState
 from sip_proto.transactions import BOUND_TIMER, ClientTransaction
-from sip_proto.core import ACCEPTED_TIMER
 from sip_proto.uas import CalleeSide
 from sip_proto.uri import Address
 
 
 class Endpoint(CalleeSide):
-    """A user agent without sockets, clock or dice: inputs append records to `out`, time comes as microseconds (ours).
+    """A user agent without sockets, clock or dice: inputs append records to `out`, time comes as
+    microseconds (ours).
 
     `Endpoint(settings, seed)`: equal settings, seed and inputs give equal outputs.
     """
 
-    def receive_datagram(self, now: int, listener: str, source: Address, data: bytes, out: list[Output]) -> None:
+    def receive_datagram(
+        self, now: int, listener: str, source: Address, data: bytes, out: list[Output]
+    ) -> None:
         """Take a datagram that reached `listener` from `source` (RFC 3261 section 18)."""
         if listener not in self._sent_by:
             raise LocalError(f"no listener {listener!r}")
@@ -35,14 +40,15 @@ class Endpoint(CalleeSide):
             self._receive_response(now, listener, source, message, out)
 
     def restore(self, now: int, dialog: Dialog) -> None:
-        """Make a stored confirmed dialog a live leg again; LocalError when its handle or its ids are taken (ours)."""
+        """Make a stored confirmed dialog a live leg again; LocalError when its handle or its ids are taken
+        (ours)."""
         if dialog.leg in self._legs or dialog.leg in self._tx.by_handle or dialog.leg <= 0:
             raise LocalError(f"handle {dialog.leg} cannot be restored")
         if (dialog.call_id, dialog.local_tag) in self._by_dialog:
             raise LocalError("a leg with this Call-ID and tag is alive")
         if dialog.listener not in self._sent_by:
             raise LocalError(f"no listener {dialog.listener!r}")
-        leg = Leg(dialog.__copy__(), LegState.CONFIRMED)
+        leg = Leg(copy(dialog), LegState.CONFIRMED)
         leg.announced = True
         self._add_leg(leg)
         self._last_handle = max(self._last_handle, dialog.leg)

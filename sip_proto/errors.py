@@ -6,7 +6,8 @@ class LocalError(Exception):
 
 
 class ParseError(ValueError):
-    """Bytes or a header value that cannot be read: a short `kind`, the byte or character `offset`, a text (ours)."""
+    """Bytes or a header value that cannot be read: a short `kind`, the byte or character `offset`, a text
+    (ours)."""
 
     def __init__(self, kind: str, offset: int, text: str) -> None:
         super().__init__(f"{kind} at {offset}: {text}")

@@ -13,7 +13,9 @@ _VIA = re.compile(
 )
 _CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9.!%*_+`'~-]+)\Z")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+\Z")
-_AUTH_PARAM = re.compile(r"[ \t]*([A-Za-z0-9.!%*_+`'~-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]*))[ \t]*(?:,|\Z)", re.S)
+_AUTH_PARAM = re.compile(
+    r"[ \t]*([A-Za-z0-9.!%*_+`'~-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]*))[ \t]*(?:,|\Z)", re.S
+)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
 _DIGITS = re.compile(r"[0-9]{1,10}\Z")
 _UNQUOTE = re.compile(r"\\(.)", re.S)
@@ -71,7 +73,8 @@ def parse_number(text: str, limit: int = 0xFFFFFFFF) -> int | None:
 
 
 def split_quoted(text: str, separator: str) -> list[str]:
-    """`text` cut at each `separator` that stands outside quotes and angle brackets, blanks trimmed (RFC 3261 section 7.3.1)."""
+    """`text` cut at each `separator` that stands outside quotes and angle brackets, blanks trimmed (RFC
+    3261 section 7.3.1)."""
     if separator not in text:
         return [text.strip(" \t")]
     if '"' not in text and "<" not in text:
@@ -101,7 +104,8 @@ def split_quoted(text: str, separator: str) -> list[str]:
 
 
 def parse_params(text: str) -> dict[str, str]:
-    """`;name=value` pairs, names in lower case, the first of a name wins, values as written (RFC 3261 section 7.3.1)."""
+    """`;name=value` pairs, names in lower case, the first of a name wins, values as written (RFC 3261
+    section 7.3.1)."""
     params: dict[str, str] = {}
     if not text:
         return params
@@ -132,7 +136,8 @@ def parse_via(text: str) -> Via:
 
 
 def mark_via(value: str, via: Via, source: Address) -> str:
-    """The Via value with `received` and `rport` of `source` set in its first element (RFC 3261 section 18.2.1, RFC 3581)."""
+    """The Via value with `received` and `rport` of `source` set in its first element (RFC 3261 section
+    18.2.1, RFC 3581)."""
     params = via.params
     rport = "rport" in params
     host = via.host[1:-1] if via.host[:1] == "[" else via.host
@@ -141,7 +146,7 @@ def mark_via(value: str, via: Via, source: Address) -> str:
     first, rest = value, ""
     if "," in value:
         first = split_quoted(value, ",")[0]
-        rest = value[value.index(first) + len(first):]
+        rest = value[value.index(first) + len(first) :]
     kept = first.partition(";")[0].rstrip()
     for name, text in params.items():
         if name == "rport":
@@ -152,7 +157,8 @@ def mark_via(value: str, via: Via, source: Address) -> str:
 
 
 def response_address(via: Via, source: Address) -> Address:
-    """Where the answer to a datagram from `source` goes; `maddr` is not followed (RFC 3261 section 18.2.2, RFC 3581)."""
+    """Where the answer to a datagram from `source` goes; `maddr` is not followed (RFC 3261 section 18.2.2,
+    RFC 3581)."""
     if "rport" in via.params:
         return source
     return source[0], via.port or 5060
@@ -178,10 +184,10 @@ def parse_name_addr(text: str) -> NameAddr:
     right = text.find(">", left)
     if right < 0:
         raise ParseError("address", left, "angle bracket without end")
-    uri = text[left + 1:right].strip(" \t")
+    uri = text[left + 1 : right].strip(" \t")
     if ":" not in uri:
         raise ParseError("address", left + 1, "no URI")
-    tail = text[right + 1:].lstrip(" \t")
+    tail = text[right + 1 :].lstrip(" \t")
     if tail and tail[0] != ";":
         raise ParseError("address", right + 1, "more than one address")
     return NameAddr(text[:left].strip(" \t"), uri, parse_params(tail))
@@ -211,7 +217,8 @@ def quote(text: str) -> str:
 
 
 def parse_auth(text: str) -> tuple[str, dict[str, str]]:
-    """Scheme in lower case and the parameters, unquoted, of a challenge or of credentials; ParseError (RFC 7616)."""
+    """Scheme in lower case and the parameters, unquoted, of a challenge or of credentials; ParseError (RFC
+    7616)."""
     scheme, _, tail = text.strip(" \t").partition(" ")
     params: dict[str, str] = {}
     at = 0

@@ -4,7 +4,8 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of messages (bytes, counts) and of an Endpoint's tables (entries); beyond one: an answer, never growth (ours)."""
+    """Bounds of messages (bytes, counts) and of an Endpoint's tables (entries); beyond one: an answer,
+    never growth (ours)."""
 
     message: int = 65_535
     head: int = 16_384

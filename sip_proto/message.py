@@ -6,17 +6,72 @@ from sip_proto.errors import ParseError
 from sip_proto.headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via, split_quoted
 
 _KNOWN = (
-    "Via", "From", "To", "Call-ID", "CSeq", "Contact", "Max-Forwards", "Content-Type", "Content-Length", "Allow",
-    "Supported", "Route", "Record-Route", "Require", "Proxy-Require", "Expires", "User-Agent", "Server", "Event",
-    "Subject", "Refer-To", "Referred-By", "Content-Encoding", "Content-Disposition", "Session-Expires", "Min-SE",
-    "Accept", "Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate", "Path", "Unsupported",
-    "Retry-After", "Warning", "Date", "Min-Expires", "Allow-Events", "Subscription-State", "Reason", "Replaces",
-    "P-Asserted-Identity", "Privacy", "Timestamp", "MIME-Version", "Organization", "Service-Route", "RSeq", "RAck",
+    "Via",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Contact",
+    "Max-Forwards",
+    "Content-Type",
+    "Content-Length",
+    "Allow",
+    "Supported",
+    "Route",
+    "Record-Route",
+    "Require",
+    "Proxy-Require",
+    "Expires",
+    "User-Agent",
+    "Server",
+    "Event",
+    "Subject",
+    "Refer-To",
+    "Referred-By",
+    "Content-Encoding",
+    "Content-Disposition",
+    "Session-Expires",
+    "Min-SE",
+    "Accept",
+    "Authorization",
+    "Proxy-Authorization",
+    "WWW-Authenticate",
+    "Proxy-Authenticate",
+    "Path",
+    "Unsupported",
+    "Retry-After",
+    "Warning",
+    "Date",
+    "Min-Expires",
+    "Allow-Events",
+    "Subscription-State",
+    "Reason",
+    "Replaces",
+    "P-Asserted-Identity",
+    "Privacy",
+    "Timestamp",
+    "MIME-Version",
+    "Organization",
+    "Service-Route",
+    "RSeq",
+    "RAck",
 )
 _COMPACT = {
-    "v": "Via", "f": "From", "t": "To", "i": "Call-ID", "m": "Contact", "c": "Content-Type", "l": "Content-Length",
-    "k": "Supported", "s": "Subject", "r": "Refer-To", "b": "Referred-By", "o": "Event", "u": "Allow-Events",
-    "e": "Content-Encoding", "x": "Session-Expires",
+    "v": "Via",
+    "f": "From",
+    "t": "To",
+    "i": "Call-ID",
+    "m": "Contact",
+    "c": "Content-Type",
+    "l": "Content-Length",
+    "k": "Supported",
+    "s": "Subject",
+    "r": "Refer-To",
+    "b": "Referred-By",
+    "o": "Event",
+    "u": "Allow-Events",
+    "e": "Content-Encoding",
+    "x": "Session-Expires",
 }
 CANONICAL: dict[str, str] = {}
 for _name in _KNOWN:
@@ -26,20 +81,24 @@ for _short, _name in _COMPACT.items():
 
 
 def canonical(name: str) -> str:
-    """The usual spelling of a known header name or compact form, else the name as it is (RFC 3261 section 7.3.3)."""
+    """The usual spelling of a known header name or compact form, else the name as it is (RFC 3261 section
+    7.3.3)."""
     known = CANONICAL.get(name)
     return known if known is not None else CANONICAL.get(name.lower(), name)
 
 
 class Message:
-    """What requests and responses share; `fault` is (status, text) when the bytes were broken but answerable (ours).
+    """What requests and responses share; `fault` is (status, text) when the bytes were broken but
+    answerable (ours).
 
     Undecodable bytes live in the text as surrogate escapes, so that they leave as they came.
     """
 
     __slots__ = ("_contact", "_cseq", "_from", "_to", "_via", "body", "fault", "names", "values", "version")
 
-    def __init__(self, version: str, names: list[str], values: list[str], body: bytes, fault: tuple[int, str] | None) -> None:
+    def __init__(
+        self, version: str, names: list[str], values: list[str], body: bytes, fault: tuple[int, str] | None
+    ) -> None:
         self.version = version
         self.names = names
         self.values = values
@@ -68,7 +127,8 @@ class Message:
         return [value for key, value in zip(self.names, self.values, strict=True) if key.lower() == lower]
 
     def elements(self, name: str) -> list[str]:
-        """Every element of a header that is a comma-separated list, over all its lines (RFC 3261 section 7.3.1)."""
+        """Every element of a header that is a comma-separated list, over all its lines (RFC 3261 section
+        7.3.1)."""
         found: list[str] = []
         for value in self.get_all(name):
             found += [part for part in split_quoted(value, ",") if part]
@@ -120,7 +180,8 @@ class Message:
 
     @property
     def contact(self) -> NameAddr | None:
-        """The first Contact's address, None when there is none or it is `*`; ParseError (RFC 3261 section 20.10)."""
+        """The first Contact's address, None when there is none or it is `*`; ParseError (RFC 3261 section
+        20.10)."""
         if self._contact is None:
             value = self.get("Contact")
             if value is None or value == "*":
@@ -151,8 +212,14 @@ class Request(Message):
     __slots__ = ("method", "uri")
 
     def __init__(
-        self, method: str, uri: str, names: list[str], values: list[str], body: bytes = b"",
-        fault: tuple[int, str] | None = None, version: str = "SIP/2.0",
+        self,
+        method: str,
+        uri: str,
+        names: list[str],
+        values: list[str],
+        body: bytes = b"",
+        fault: tuple[int, str] | None = None,
+        version: str = "SIP/2.0",
     ) -> None:
         super().__init__(version, names, values, body, fault)
         self.method = method
@@ -168,8 +235,14 @@ class Response(Message):
     __slots__ = ("reason", "status")
 
     def __init__(
-        self, status: int, reason: str, names: list[str], values: list[str], body: bytes = b"",
-        fault: tuple[int, str] | None = None, version: str = "SIP/2.0",
+        self,
+        status: int,
+        reason: str,
+        names: list[str],
+        values: list[str],
+        body: bytes = b"",
+        fault: tuple[int, str] | None = None,
+        version: str = "SIP/2.0",
     ) -> None:
         super().__init__(version, names, values, body, fault)
         self.status = status

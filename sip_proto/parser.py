@@ -16,8 +16,8 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     """One datagram as a message; ParseError when there is nothing to answer (RFC 3261 sections 7 and 18.3).
 
-    Compact names become long ones, folded lines one line; unknown headers keep name and value. A fault that can still be
-    answered (a line without colon, a body shorter than Content-Length) is the message's `fault`.
+    Compact names become long ones, folded lines one line; unknown headers keep name and value. A fault that
+    can still be answered (a line without colon, a body shorter than Content-Length) is the message's `fault`.
     """
     size = len(data)
     if size > limits.message:
@@ -45,12 +45,12 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     lines = text.split("\r\n")
     if len(lines) - 1 > limits.headers:
         fault = fault or (400, f"more than {limits.headers} headers")
-        del lines[limits.headers + 1:]
+        del lines[limits.headers + 1 :]
     if len(text) > limits.header and max(map(len, lines)) > limits.header:
         if len(lines[0]) > limits.header:
             raise ParseError("start line", limits.header, "too long")
         fault = fault or (400, f"a header of more than {limits.header} bytes")
-        lines = [line[:limits.header] for line in lines]
+        lines = [line[: limits.header] for line in lines]
     names: list[str] = []
     values: list[str] = []
     known = CANONICAL.get
@@ -77,7 +77,12 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
 
 
 def _message(
-    start: str, names: list[str], values: list[str], body: bytes, fault: tuple[int, str] | None, limits: Limits
+    start: str,
+    names: list[str],
+    values: list[str],
+    body: bytes,
+    fault: tuple[int, str] | None,
+    limits: Limits,
 ) -> Request | Response:
     if start[:4].upper() == "SIP/":
         found = _STATUS.match(start)

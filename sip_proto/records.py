@@ -9,8 +9,8 @@ from sip_proto.uri import Address
 class Dialog(msgspec.Struct):
     """The durable part of a confirmed dialog: enough to go on from after a restart (RFC 3261 section 12).
 
-    `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the peer was last
-    reached; a CSeq number of 0 is none yet.
+    `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the peer
+    was first reached; a CSeq number of 0 is none yet.
     """
 
     leg: int
@@ -72,7 +72,8 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """Our INVITE ended without a call; the leg is gone. `response` is None for time-out (408) and for a cancelled call."""
+    """Our INVITE ended without a call; the leg is gone. `response` is None for time-out (408) and for a
+    cancelled call."""
 
     leg: int
     status: int
@@ -93,7 +94,8 @@ class Cancelled(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """An answered leg is gone: `why` is "bye", "no-ack" (our 2xx was never acknowledged) or "lost" (re-INVITE: 408 or 481)."""
+    """An answered leg is gone: `why` is "bye", "no-ack" (our 2xx was never acknowledged) or "lost"
+    (re-INVITE: 408 or 481)."""
 
     leg: int
     why: str
@@ -147,7 +149,8 @@ class DialogEnded(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """The endpoint itself refused a request from `source` with `status`; for logs. ACKs are dropped instead."""
+    """The endpoint itself refused a request from `source` with `status`; for logs. ACKs are dropped
+    instead."""
 
     listener: str
     source: Address
@@ -165,6 +168,22 @@ class Unanswerable(msgspec.Struct, frozen=True):
 
 
 Output = (
-    Transmit | Invited | Requested | Ringing | Answered | Failed | Acked | Cancelled | Ended | Reinvited | ReinviteCancelled
-    | Reanswered | Rerefused | Responded | DialogChanged | DialogEnded | Rejected | Unanswerable
+    Transmit
+    | Invited
+    | Requested
+    | Ringing
+    | Answered
+    | Failed
+    | Acked
+    | Cancelled
+    | Ended
+    | Reinvited
+    | ReinviteCancelled
+    | Reanswered
+    | Rerefused
+    | Responded
+    | DialogChanged
+    | DialogEnded
+    | Rejected
+    | Unanswerable
 )

@@ -1,11 +1,12 @@
-"""The transaction and leg state machines as data (RFC 3261 section 17 as corrected by RFC 6026; section 12 for dialogs).
+"""The transaction and leg state machines as data (RFC 3261 section 17 as corrected by RFC 6026; section 12
+for dialogs).
 
-A transaction has two timers: one that sends again (A, E, G) and one that bounds the state it is in (B, C, D, F, H, I, J,
-K, L, M). A row says where an input leads, what is sent, whether the user of the transaction is told, and what becomes of
-the two timers. An input without a row is absorbed.
+A transaction has two timers: one that sends again (A, E, G) and one that bounds the state it is in (B, C, D, F,
+H, I, J, K, L, M). A row says where an input leads, what is sent, whether the user of the transaction is told, and
+what becomes of the two timers. An input without a row is absorbed.
 
-A leg is one INVITE dialog from its first message to its last. Its inputs are what the program asks (a missing row is the
-caller's fault) and what the peer sends (a missing row is answered or ignored by the machine).
+A leg is one INVITE dialog from its first message to its last. Its inputs are what the program asks (a missing row
+is the caller's fault) and what the peer sends (a missing row is answered or ignored by the machine).
 """
 
 from enum import IntEnum
@@ -55,7 +56,8 @@ class Sends(IntEnum):
 
 
 class Again(IntEnum):
-    """What becomes of the timer that sends again; DOUBLE has no cap (timer A), DOUBLE_T2 stops growing at T2."""
+    """What becomes of the timer that sends again; DOUBLE has no cap (timer A), DOUBLE_T2 stops growing at
+    T2."""
 
     KEEP = 0
     STOP = 1
@@ -66,7 +68,8 @@ class Again(IntEnum):
 
 
 class Bound(IntEnum):
-    """Which timer bounds the state from now on, by the RFC's letters; U bounds a request that nobody answers (ours)."""
+    """Which timer bounds the state from now on, by the RFC's letters; U bounds a request that nobody
+    answers (ours)."""
 
     KEEP = 0
     STOP = 1
@@ -107,16 +110,24 @@ INITIAL: dict[State, Row] = {
 }
 
 TRANSITIONS: dict[tuple[State, Input], Row] = {
-    (_S.IC_CALLING, _I.PROVISIONAL): Row(_S.IC_PROCEEDING, _NOTHING, True, _STOP, Bound.C, "RFC 3261 17.1.1.2"),
+    (_S.IC_CALLING, _I.PROVISIONAL): Row(
+        _S.IC_PROCEEDING, _NOTHING, True, _STOP, Bound.C, "RFC 3261 17.1.1.2"
+    ),
     (_S.IC_CALLING, _I.SUCCESS): Row(_S.IC_ACCEPTED, _NOTHING, True, _STOP, Bound.M, "RFC 6026 7.2"),
     (_S.IC_CALLING, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 17.1.1.2"),
-    (_S.IC_CALLING, _I.RESEND): Row(_S.IC_CALLING, _KEPT, False, Again.DOUBLE, Bound.KEEP, "RFC 3261 17.1.1.2"),
+    (_S.IC_CALLING, _I.RESEND): Row(
+        _S.IC_CALLING, _KEPT, False, Again.DOUBLE, Bound.KEEP, "RFC 3261 17.1.1.2"
+    ),
     (_S.IC_CALLING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.1.2"),
-    (_S.IC_PROCEEDING, _I.PROVISIONAL): Row(_S.IC_PROCEEDING, _NOTHING, True, _KEEP, Bound.C, "RFC 3261 17.1.1.2; C ours"),
+    (_S.IC_PROCEEDING, _I.PROVISIONAL): Row(
+        _S.IC_PROCEEDING, _NOTHING, True, _KEEP, Bound.C, "RFC 3261 17.1.1.2; C ours"
+    ),
     (_S.IC_PROCEEDING, _I.SUCCESS): Row(_S.IC_ACCEPTED, _NOTHING, True, _STOP, Bound.M, "RFC 6026 7.2"),
     (_S.IC_PROCEEDING, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 17.1.1.2"),
     (_S.IC_PROCEEDING, _I.CANCEL): Row(_S.IC_CANCELLED, _NOTHING, False, _KEEP, Bound.B, "RFC 3261 9.1"),
-    (_S.IC_PROCEEDING, _I.EXPIRE): Row(_S.IC_CANCELLED, _NOTHING, True, _KEEP, Bound.B, "RFC 3261 16.8, for a UA ours"),
+    (_S.IC_PROCEEDING, _I.EXPIRE): Row(
+        _S.IC_CANCELLED, _NOTHING, True, _KEEP, Bound.B, "RFC 3261 16.8, for a UA ours"
+    ),
     (_S.IC_CANCELLED, _I.SUCCESS): Row(_S.IC_ACCEPTED, _NOTHING, True, _STOP, Bound.M, "RFC 6026 7.2"),
     (_S.IC_CANCELLED, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 9.1"),
     (_S.IC_CANCELLED, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 9.1"),
@@ -124,24 +135,36 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.IC_ACCEPTED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 6026 7.2"),
     (_S.IC_COMPLETED, _I.FAILURE): Row(_S.IC_COMPLETED, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.1.1.2"),
     (_S.IC_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.1.1.2"),
-    (_S.PC_TRYING, _I.PROVISIONAL): Row(_S.PC_PROCEEDING, _NOTHING, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
+    (_S.PC_TRYING, _I.PROVISIONAL): Row(
+        _S.PC_PROCEEDING, _NOTHING, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"
+    ),
     (_S.PC_TRYING, _I.SUCCESS): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_TRYING, _I.FAILURE): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
-    (_S.PC_TRYING, _I.RESEND): Row(_S.PC_TRYING, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
+    (_S.PC_TRYING, _I.RESEND): Row(
+        _S.PC_TRYING, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.1.2.2"
+    ),
     (_S.PC_TRYING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.SUCCESS): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.FAILURE): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
-    (_S.PC_PROCEEDING, _I.RESEND): Row(_S.PC_PROCEEDING, _KEPT, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
+    (_S.PC_PROCEEDING, _I.RESEND): Row(
+        _S.PC_PROCEEDING, _KEPT, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"
+    ),
     (_S.PC_PROCEEDING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.2.2"),
     (_S.PC_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.1.2.2"),
     (_S.IS_PROCEEDING, _I.REQUEST): Row(_S.IS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"),
-    (_S.IS_PROCEEDING, _I.PROVISIONAL): Row(_S.IS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"),
+    (_S.IS_PROCEEDING, _I.PROVISIONAL): Row(
+        _S.IS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"
+    ),
     (_S.IS_PROCEEDING, _I.SUCCESS): Row(_S.IS_ACCEPTED, _KEPT, False, _KEEP, Bound.L, "RFC 6026 7.1"),
-    (_S.IS_PROCEEDING, _I.FAILURE): Row(_S.IS_COMPLETED, _KEPT, False, Again.START, Bound.H, "RFC 3261 17.2.1"),
+    (_S.IS_PROCEEDING, _I.FAILURE): Row(
+        _S.IS_COMPLETED, _KEPT, False, Again.START, Bound.H, "RFC 3261 17.2.1"
+    ),
     (_S.IS_ACCEPTED, _I.ACK): Row(_S.IS_ACCEPTED, _NOTHING, True, _KEEP, Bound.KEEP, "RFC 6026 7.1"),
     (_S.IS_ACCEPTED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 6026 7.1"),
     (_S.IS_COMPLETED, _I.REQUEST): Row(_S.IS_COMPLETED, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"),
-    (_S.IS_COMPLETED, _I.RESEND): Row(_S.IS_COMPLETED, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.2.1"),
+    (_S.IS_COMPLETED, _I.RESEND): Row(
+        _S.IS_COMPLETED, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.2.1"
+    ),
     (_S.IS_COMPLETED, _I.ACK): Row(_S.IS_CONFIRMED, _NOTHING, False, _STOP, Bound.I, "RFC 3261 17.2.1"),
     (_S.IS_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.1"),
     (_S.IS_CONFIRMED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.1"),
@@ -150,7 +173,9 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.PS_TRYING, _I.FAILURE): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_TRYING, _I.EXPIRE): Row(_S.TERMINATED, *_END, "ours"),
     (_S.PS_PROCEEDING, _I.REQUEST): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
-    (_S.PS_PROCEEDING, _I.PROVISIONAL): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
+    (_S.PS_PROCEEDING, _I.PROVISIONAL): Row(
+        _S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"
+    ),
     (_S.PS_PROCEEDING, _I.SUCCESS): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.FAILURE): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.EXPIRE): Row(_S.TERMINATED, *_END, "ours"),

@@ -7,7 +7,8 @@ K = TypeVar("K")
 
 
 class TimerTable(Generic[K]):
-    """Deadlines in microseconds by key, one a key; equal deadlines come due in the order they were set (ours)."""
+    """Deadlines in microseconds by key, one a key; equal deadlines come due in the order they were set
+    (ours)."""
 
     __slots__ = ("_heap", "_live", "_next")
 
@@ -51,7 +52,8 @@ class TimerTable(Generic[K]):
         return None
 
     def pop_due(self, now: int) -> K | None:
-        """The key whose deadline came first and is not after `now`, disarmed; None when there is none (ours)."""
+        """The key whose deadline came first and is not after `now`, disarmed; None when there is none
+        (ours)."""
         deadline_us = self.next_deadline()
         if deadline_us is None or deadline_us > now:
             return None

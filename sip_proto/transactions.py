@@ -1,4 +1,5 @@
-"""The four transaction machines over tables.ROWS, and the table that finds them (RFC 3261 section 17, RFC 6026)."""
+"""The four transaction machines over tables.ROWS, and the table that finds them (RFC 3261 section 17, RFC
+6026)."""
 
 from enum import IntEnum
 
@@ -34,7 +35,9 @@ class Transaction:
 
     client = False
 
-    def __init__(self, handle: int, key: Key, state: State, method: str, leg: int, listener: str, destination: Address) -> None:
+    def __init__(
+        self, handle: int, key: Key, state: State, method: str, leg: int, listener: str, destination: Address
+    ) -> None:
         self.handle = handle
         self.key = key
         self.state = state
@@ -47,15 +50,25 @@ class Transaction:
 
 
 class ClientTransaction(Transaction):
-    """A request of ours; `acks` holds, once a 2xx came, the ACK sent to each answering tag (empty: not yet)."""
+    """A request of ours; `acks` holds, once a 2xx came, the ACK sent to each answering tag (empty: not
+    yet)."""
 
     __slots__ = ("acks", "cseq", "parts", "purpose")
 
     client = True
 
     def __init__(
-        self, handle: int, key: Key, state: State, method: str, leg: int, listener: str, destination: Address,
-        purpose: Purpose, cseq: int, parts: RequestParts | None,
+        self,
+        handle: int,
+        key: Key,
+        state: State,
+        method: str,
+        leg: int,
+        listener: str,
+        destination: Address,
+        purpose: Purpose,
+        cseq: int,
+        parts: RequestParts | None,
     ) -> None:
         super().__init__(handle, key, state, method, leg, listener, destination)
         self.purpose = purpose
@@ -65,15 +78,28 @@ class ClientTransaction(Transaction):
 
 
 class ServerTransaction(Transaction):
-    """A peer's request; `head` and `to` are the lines that its responses repeat, `routes` its Record-Route lines."""
+    """A peer's request; `head` and `to` are the lines that its responses repeat, `routes` its Record-Route
+    lines."""
 
-    __slots__ = ("head", "merge", "routes", "to")
+    __slots__ = ("cseq", "head", "merge", "routes", "to")
 
     def __init__(
-        self, handle: int, key: Key, state: State, method: str, leg: int, listener: str, destination: Address,
-        head: str, to: str, routes: str, merge: Key | None,
+        self,
+        handle: int,
+        key: Key,
+        state: State,
+        method: str,
+        leg: int,
+        listener: str,
+        destination: Address,
+        cseq: int,
+        head: str,
+        to: str,
+        routes: str,
+        merge: Key | None,
     ) -> None:
         super().__init__(handle, key, state, method, leg, listener, destination)
+        self.cseq = cseq
         self.head = head
         self.to = to
         self.routes = routes
@@ -81,7 +107,8 @@ class ServerTransaction(Transaction):
 
 
 class Transactions:
-    """All transactions of an endpoint: found by key or handle, stepped by the table, removed when they terminate (ours)."""
+    """All transactions of an endpoint: found by key or handle, stepped by the table, removed when they
+    terminate (ours)."""
 
     __slots__ = ("_again", "_bounds", "_timers", "by_handle", "clients", "merged", "servers")
 
@@ -93,7 +120,7 @@ class Transactions:
         self.merged: dict[Key, int] = {}
         self._again = (timings.t1_us, timings.t2_us)
         longest = 64 * timings.t1_us
-        self._bounds = {bound: longest for bound in Bound}
+        self._bounds = dict.fromkeys(Bound, longest)
         self._bounds[Bound.C] = timings.ring_us
         self._bounds[Bound.D] = max(longest, 32_000_000)
         self._bounds[Bound.I] = self._bounds[Bound.K] = timings.t4_us
@@ -115,7 +142,12 @@ class Transactions:
         self._perform(now, tx, INITIAL[tx.state], out, None)
 
     def step(
-        self, now: int, tx: ClientTransaction | ServerTransaction, event: Input, out: list[Output], message: Message | None = None
+        self,
+        now: int,
+        tx: ClientTransaction | ServerTransaction,
+        event: Input,
+        out: list[Output],
+        message: Message | None = None,
     ) -> bool:
         """Put one input to a transaction; whether its user must be told (tables.TRANSITIONS)."""
         row = ROWS[tx.state * 8 + event]
@@ -126,11 +158,18 @@ class Transactions:
         return row.tells
 
     def _perform(
-        self, now: int, tx: ClientTransaction | ServerTransaction, row: Row, out: list[Output], message: Message | None
+        self,
+        now: int,
+        tx: ClientTransaction | ServerTransaction,
+        row: Row,
+        out: list[Output],
+        message: Message | None,
     ) -> None:
         if row.sends:
             if row.sends is Sends.ACK:
-                assert isinstance(tx, ClientTransaction) and tx.parts is not None and message is not None
+                assert isinstance(tx, ClientTransaction)
+                assert tx.parts is not None
+                assert message is not None
                 tx.data = failure_ack(tx.parts, message.get("To") or "")
             out.append(Transmit(tx.listener, tx.destination, tx.data))
         again = row.again
@@ -171,8 +210,13 @@ class Transactions:
             del self.clients[tx.key]
             return
         del self.servers[tx.key]
+        self.forget_merge(tx)
+
+    def forget_merge(self, tx: ServerTransaction) -> None:
+        """Let the request of a transaction come again by another branch (RFC 3261 section 8.2.2.2)."""
         if tx.merge is not None:
-            self.merged.pop(tx.merge, None)
+            del self.merged[tx.merge]
+            tx.merge = None
 
     def drop(self, tx: ClientTransaction | ServerTransaction) -> None:
         """Forget a transaction and its timers without a word (ours)."""
@@ -184,8 +228,10 @@ class Transactions:
         """Assert that the tables agree with each other (ours)."""
         assert len(self.clients) + len(self.servers) == len(self.by_handle)
         for handle, tx in self.by_handle.items():
-            assert tx.handle == handle and tx.state is not State.TERMINATED
+            assert tx.handle == handle
+            assert tx.state is not State.TERMINATED
             assert (self.clients.get(tx.key) if tx.client else self.servers.get(tx.key)) is tx
         for key, handle in self.merged.items():
             merged = self.by_handle[handle]
-            assert isinstance(merged, ServerTransaction) and merged.merge == key
+            assert isinstance(merged, ServerTransaction)
+            assert merged.merge == key

@@ -1,4 +1,5 @@
-"""The caller's half of an Endpoint: what we send, and the responses to it (RFC 3261 sections 8.1, 9.1, 13.2, 14.1, 15.1.1)."""
+"""The caller's half of an Endpoint: what we send, and the responses to it (RFC 3261 sections 8.1, 9.1,
+13.2, 14.1, 15.1.1)."""
 
 from collections.abc import Sequence
 
@@ -29,70 +30,146 @@ class CallerSide(Core):
     """Requests of ours and what comes of them (ours)."""
 
     def invite(
-        self, now: int, out: list[Output], *, listener: str, destination: Address, uri: str, from_: str, to: str,
-        contact: str = "", route: Sequence[str] = (), headers: Headers = (), body: bytes = b"",
-        content_type: str = "application/sdp", call_id: str | None = None, cseq: int | None = None,
+        self,
+        now: int,
+        out: list[Output],
+        *,
+        listener: str,
+        destination: Address,
+        uri: str,
+        from_: str,
+        to: str,
+        contact: str = "",
+        route: Sequence[str] = (),
+        headers: Headers = (),
+        body: bytes = b"",
+        content_type: str = "application/sdp",
+        call_id: str | None = None,
+        cseq: int | None = None,
         from_tag: str | None = None,
     ) -> int:
         """Send an INVITE; the new leg's handle. Then Ringing, and Answered or Failed (RFC 3261 section 13.2).
 
-        `from_` and `to` are name-addrs without tag. After a 401 or 407: the same call_id and from_tag, cseq + 1.
+        `from_` and `to` are name-addrs without tag. After 401 or 407: the same call_id and from_tag, cseq + 1.
         """
         self._room(leg=True)
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
-        if not has_header(headers, "Contact"):
-            contact = contact or self._contact(listener)
+        contact = contact or self._contact(listener)
+        if has_header(headers, "Contact"):
+            contact = next(value for name, value in headers if name.lower() == "contact")
+        else:
             extra = f"Contact: {contact}\r\n{extra}"
         tag = from_tag or self._ids.tag()
         call_id = call_id or self._new_call_id(listener)
         if (call_id, tag) in self._by_dialog:
             raise LocalError("a leg with this Call-ID and tag is alive")
         dialog = Dialog(
-            self._handle(), call_id, tag, "", name_addr(from_), name_addr(to), uri, route_tuple(route), cseq or 1, 0,
-            listener, destination, False, contact, uri[:5].lower() == "sips:",
+            self._handle(),
+            call_id,
+            tag,
+            "",
+            name_addr(from_),
+            name_addr(to),
+            uri,
+            route_tuple(route),
+            cseq or 1,
+            0,
+            listener,
+            destination,
+            False,
+            contact,
+            uri[:5].lower() == "sips:",
         )
         leg = Leg(dialog, LegState.OUTGOING)
         target, routes, _ = apply_routes(uri, dialog.route_set)
         branch = self._ids.branch()
         parts = RequestParts(
-            target, self._via(listener, branch), routes, lines(dialog.local_uri, tag), dialog.remote_uri, call_id,
+            target,
+            self._via(listener, branch),
+            routes,
+            lines(dialog.local_uri, tag),
+            dialog.remote_uri,
+            call_id,
             dialog.local_cseq,
         )
         self._add_leg(leg)
         leg.invite = self._start_client(
-            now, out, method="INVITE", purpose=Purpose.CALL, leg=leg.id, listener=listener, destination=destination,
-            parts=parts, branch=branch, extra=extra + self._allow_line + self._agent_line, body=body,
-            content_type=content_type, max_forwards=max_forwards,
+            now,
+            out,
+            method="INVITE",
+            purpose=Purpose.CALL,
+            leg=leg.id,
+            listener=listener,
+            destination=destination,
+            parts=parts,
+            branch=branch,
+            extra=extra + self._allow_line + self._agent_line,
+            body=body,
+            content_type=content_type,
+            max_forwards=max_forwards,
         ).handle
         return leg.id
 
     def request(
-        self, now: int, out: list[Output], *, method: str, listener: str, destination: Address, uri: str, from_: str,
-        to: str, contact: str = "", route: Sequence[str] = (), headers: Headers = (), body: bytes = b"",
-        content_type: str = "", call_id: str | None = None, cseq: int | None = None, from_tag: str | None = None,
+        self,
+        now: int,
+        out: list[Output],
+        *,
+        method: str,
+        listener: str,
+        destination: Address,
+        uri: str,
+        from_: str,
+        to: str,
+        contact: str = "",
+        route: Sequence[str] = (),
+        headers: Headers = (),
+        body: bytes = b"",
+        content_type: str = "",
+        call_id: str | None = None,
+        cseq: int | None = None,
+        from_tag: str | None = None,
     ) -> int:
-        """Send a request outside of dialogs, not INVITE, ACK, CANCEL or BYE; a handle that ends with Responded (section 8.1)."""
+        """Send a request outside of dialogs, not INVITE, ACK, CANCEL or BYE; a handle that ends with
+        Responded (section 8.1)."""
         if method in ("INVITE", "ACK", "CANCEL", "BYE"):
             raise LocalError(f"{method} has a method of its own")
         self._room(leg=False)
         check_texts(method, uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
-        if contact or not has_header(headers, "Contact"):
+        if not has_header(headers, "Contact"):
             extra = f"Contact: {contact or self._contact(listener)}\r\n{extra}"
         target, routes, _ = apply_routes(uri, route_tuple(route))
         branch = self._ids.branch()
         parts = RequestParts(
-            target, self._via(listener, branch), routes, lines(name_addr(from_), from_tag or self._ids.tag()),
-            name_addr(to), call_id or self._new_call_id(listener), cseq or 1,
+            target,
+            self._via(listener, branch),
+            routes,
+            lines(name_addr(from_), from_tag or self._ids.tag()),
+            name_addr(to),
+            call_id or self._new_call_id(listener),
+            cseq or 1,
         )
         return self._start_client(
-            now, out, method=method, purpose=Purpose.PLAIN, leg=0, listener=listener, destination=destination, parts=parts,
-            branch=branch, extra=extra + self._agent_line, body=body, content_type=content_type, max_forwards=max_forwards,
+            now,
+            out,
+            method=method,
+            purpose=Purpose.PLAIN,
+            leg=0,
+            listener=listener,
+            destination=destination,
+            parts=parts,
+            branch=branch,
+            extra=extra + self._agent_line,
+            body=body,
+            content_type=content_type,
+            max_forwards=max_forwards,
         ).handle
 
     def ack(self, now: int, leg: int, out: list[Output], *, body: bytes = b"") -> None:
-        """Acknowledge the 2xx to our INVITE or re-INVITE; repeated 2xx are acknowledged alike (RFC 3261 section 13.2.2.4)."""
+        """Acknowledge the 2xx to our INVITE or re-INVITE; repeated 2xx are acknowledged alike (RFC 3261
+        section 13.2.2.4)."""
         found = self._leg(leg)
         state = found.ask(LegInput.ACK)
         if not found.owed_cseq:
@@ -124,7 +201,8 @@ class CallerSide(Core):
         self._send_cancel(now, tx, out)
 
     def bye(self, now: int, leg: int, out: list[Output], *, headers: Headers = ()) -> None:
-        """End an answered leg; DialogEnded at once, nothing later. A callee's BYE waits for the ACK (RFC 3261 section 15)."""
+        """End an answered leg; DialogEnded at once, nothing later. A callee's BYE waits for the ACK (RFC
+        3261 section 15)."""
         found = self._leg(leg)
         state = found.ask(LegInput.BYE)
         extra = header_lines(headers)
@@ -138,23 +216,36 @@ class CallerSide(Core):
         found.state = state
         self._unannounce(found, out)
 
-    def reinvite(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
-        """Send a re-INVITE; Reanswered or Rerefused follows. LocalError while one is pending either way (section 14.1)."""
+    def reinvite(
+        self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
+    ) -> None:
+        """Send a re-INVITE; Reanswered or Rerefused follows. LocalError while one is pending either way
+        (section 14.1)."""
         found = self._leg(leg)
         found.ask(LegInput.REINVITE)
         if found.reinvite or found.incoming or found.owed_cseq or found.accepted is not None:
             raise LocalError(f"leg {leg} has a re-INVITE pending")
         self._room(leg=False)
         extra = f"Contact: {found.dialog.contact}\r\n{header_lines(headers)}{self._allow_line}"
-        tx = self._in_dialog(now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id)
+        tx = self._in_dialog(
+            now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id
+        )
         found.reinvite = tx.handle
         self._changed(found, out)
 
     def send(
-        self, now: int, leg: int, method: str, out: list[Output], *, headers: Headers = (), body: bytes = b"",
+        self,
+        now: int,
+        leg: int,
+        method: str,
+        out: list[Output],
+        *,
+        headers: Headers = (),
+        body: bytes = b"",
         content_type: str = "",
     ) -> int:
-        """Send another request within the leg's dialog, early ones too; a handle that ends with Responded (section 12.2.1)."""
+        """Send another request within the leg's dialog, early ones too; a handle that ends with Responded
+        (section 12.2.1)."""
         found = self._leg(leg)
         if method in ("INVITE", "ACK", "CANCEL", "BYE"):
             raise LocalError(f"{method} has a method of its own")
@@ -166,7 +257,9 @@ class CallerSide(Core):
         extra = header_lines(headers)
         if not has_header(headers, "Contact"):
             extra = f"Contact: {found.dialog.contact}\r\n{extra}"
-        tx = self._in_dialog(now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id)
+        tx = self._in_dialog(
+            now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id
+        )
         if found.announced:
             self._changed(found, out)
         return tx.handle
@@ -177,7 +270,9 @@ class CallerSide(Core):
             raise LocalError(f"no listener {listener!r}")
         return self._ids.call_id(address[0])
 
-    def _receive_response(self, now: int, listener: str, source: Address, response: Response, out: list[Output]) -> None:
+    def _receive_response(
+        self, now: int, listener: str, source: Address, response: Response, out: list[Output]
+    ) -> None:
         if (fault := response_fault(response)) is not None:
             out.append(Unanswerable(listener, source, f"response: {fault}", 0))
             return
@@ -252,12 +347,26 @@ class CallerSide(Core):
         self._changed(leg, out)
         out.append(Answered(leg.id, response))
 
-    def _refuse_success(self, now: int, tx: ClientTransaction, response: Response, out: list[Output], *, bye: bool) -> None:
+    def _refuse_success(
+        self, now: int, tx: ClientTransaction, response: Response, out: list[Output], *, bye: bool
+    ) -> None:
         # From and To as the peer wrote them, tags included: no leg stands behind this dialog.
         assert tx.parts is not None
         dialog = Dialog(
-            0, response.call_id, "", "", response.get("From") or "", response.get("To") or "", tx.parts.uri, (), tx.cseq, 0,
-            tx.listener, tx.destination, False, "",
+            0,
+            response.call_id,
+            "",
+            "",
+            response.get("From") or "",
+            response.get("To") or "",
+            tx.parts.uri,
+            (),
+            tx.cseq,
+            0,
+            tx.listener,
+            tx.destination,
+            False,
+            "",
         )
         learn(dialog, response)
         dialog.remote_tag = ""
@@ -268,7 +377,9 @@ class CallerSide(Core):
         if bye:
             self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "")
 
-    def _recall_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+    def _recall_response(
+        self, now: int, tx: ClientTransaction, response: Response, out: list[Output]
+    ) -> None:
         status = response.status
         if status < 200:
             return

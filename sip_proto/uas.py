@@ -1,6 +1,15 @@
-"""The callee's half of an Endpoint: requests of peers and our answers (RFC 3261 sections 8.2, 9.2, 13.3, 14.2, 15.1.2)."""
+"""The callee's half of an Endpoint: requests of peers and our answers (RFC 3261 sections 8.2, 9.2, 13.3,
+14.2, 15.1.2)."""
 
-from sip_proto.build import Headers, check_texts, has_header, header_lines, response_bytes, response_head
+from sip_proto.build import (
+    Headers,
+    check_texts,
+    has_header,
+    header_lines,
+    readable_via,
+    response_bytes,
+    response_head,
+)
 from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER
 from sip_proto.dialog import Leg, dialog_of_invite, learn_target
 from sip_proto.errors import LocalError
@@ -12,8 +21,8 @@ from sip_proto.records import (
     Ended,
     Invited,
     Output,
-    Reinvited,
     ReinviteCancelled,
+    Reinvited,
     Rejected,
     Requested,
     Transmit,
@@ -36,7 +45,14 @@ class CalleeSide(CallerSide):
     """Requests of peers, answered here or by the program (ours)."""
 
     def provisional(
-        self, now: int, leg: int, status: int, out: list[Output], *, reason: str = "", body: bytes = b"",
+        self,
+        now: int,
+        leg: int,
+        status: int,
+        out: list[Output],
+        *,
+        reason: str = "",
+        body: bytes = b"",
         headers: Headers = (),
     ) -> None:
         """Send a 101 to 199 to the INVITE of a leg that is not answered (RFC 3261 section 13.3.1.1)."""
@@ -45,8 +61,11 @@ class CalleeSide(CallerSide):
         extra = self._dialog_lines(found, tx, headers, reason)
         self._answer(now, tx, status, out, reason, extra, body, "application/sdp")
 
-    def accept(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
-        """Answer the INVITE with 200, sent again until the ACK; without one in 64 * T1: BYE and Ended (section 13.3.1.4)."""
+    def accept(
+        self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
+    ) -> None:
+        """Answer the INVITE with 200, sent again until the ACK; without one in 64 * T1: BYE and Ended
+        (section 13.3.1.4)."""
         found, tx = self._unanswered(leg, LegInput.ACCEPT)
         extra = self._dialog_lines(found, tx, headers, "") + self._allow_line
         found.state = LegState.ACCEPTED
@@ -66,10 +85,19 @@ class CalleeSide(CallerSide):
         self._answer(now, tx, status, out, reason, extra)
 
     def respond(
-        self, now: int, handle: int, status: int, out: list[Output], *, reason: str = "", headers: Headers = (),
-        body: bytes = b"", content_type: str = "",
+        self,
+        now: int,
+        handle: int,
+        status: int,
+        out: list[Output],
+        *,
+        reason: str = "",
+        headers: Headers = (),
+        body: bytes = b"",
+        content_type: str = "",
     ) -> None:
-        """Answer a Requested; LocalError when it is unknown, answered, or waited longer than 64 * T1 (section 8.2.6)."""
+        """Answer a Requested; LocalError when it is unknown, answered, or waited longer than 64 * T1
+        (section 8.2.6)."""
         _check_status(status, 100, 699)
         tx = self._tx.by_handle.get(handle)
         if not isinstance(tx, ServerTransaction) or tx.state not in (State.PS_TRYING, State.PS_PROCEEDING):
@@ -77,7 +105,9 @@ class CalleeSide(CallerSide):
         check_texts(reason, content_type)
         self._answer(now, tx, status, out, reason, header_lines(headers), body, content_type)
 
-    def accept_reinvite(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
+    def accept_reinvite(
+        self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
+    ) -> None:
         """Answer the re-INVITE with 200, sent again until the ACK (RFC 3261 section 14.2)."""
         found, tx = self._reinvited(leg)
         extra = self._dialog_lines(found, tx, headers, "")
@@ -116,14 +146,15 @@ class CalleeSide(CallerSide):
             return tx.routes + extra
         return f"{tx.routes}Contact: {leg.dialog.contact}\r\n{extra}"
 
-    def _accept(self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]) -> None:
+    def _accept(
+        self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]
+    ) -> None:
         size = len(out)
-        cseq = leg.dialog.remote_cseq
         self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
         sent = out[size]
         assert isinstance(sent, Transmit)
         leg.accepted = (sent.destination, sent.data)
-        leg.accepted_cseq = cseq
+        leg.accepted_cseq = tx.cseq
         leg.again_us = self._timings.t1_us
         self._timers.set(leg.id * 4 + ACCEPTED_TIMER, now + leg.again_us)
         self._timers.set(leg.id * 4 + ACK_TIMER, now + 64 * self._timings.t1_us)
@@ -143,7 +174,9 @@ class CalleeSide(CallerSide):
         self._unannounce(leg, out)
         self._send_bye(now, leg, leg.bye or "", out)
 
-    def _receive_request(self, now: int, listener: str, source: Address, request: Request, out: list[Output]) -> None:
+    def _receive_request(
+        self, now: int, listener: str, source: Address, request: Request, out: list[Output]
+    ) -> None:
         rejection = validate(request, self._settings.supported)
         if rejection is not None:
             self._refuse(listener, source, request, rejection, out)
@@ -180,7 +213,9 @@ class CalleeSide(CallerSide):
         if merge in self._tx.merged:
             self._refuse(listener, source, request, _MERGED, out)
             return
-        if len(self._tx) >= self._limits.transactions or (method == "INVITE" and len(self._legs) >= self._limits.legs):
+        if len(self._tx) >= self._limits.transactions or (
+            method == "INVITE" and len(self._legs) >= self._limits.legs
+        ):
             self._refuse(listener, source, request, _FULL, out)
             return
         tag = self._ids.tag()
@@ -189,13 +224,24 @@ class CalleeSide(CallerSide):
             out.append(Requested(tx.handle, request, 0, listener, source))
             return
         handle = self._handle()
-        leg = Leg(dialog_of_invite(handle, request, tag, listener, source, self._contact(listener)), LegState.INCOMING)
+        leg = Leg(
+            dialog_of_invite(handle, request, tag, listener, source, self._contact(listener)),
+            LegState.INCOMING,
+        )
         self._add_leg(leg)
         leg.invite = self._start_server(now, listener, source, request, key, handle, tag, merge, out).handle
         out.append(Invited(handle, request, listener, source))
 
     def _start_server(
-        self, now: int, listener: str, source: Address, request: Request, key: Key, leg: int, tag: str, merge: Key | None,
+        self,
+        now: int,
+        listener: str,
+        source: Address,
+        request: Request,
+        key: Key,
+        leg: int,
+        tag: str,
+        merge: Key | None,
         out: list[Output],
     ) -> ServerTransaction:
         invite = request.method == "INVITE"
@@ -205,11 +251,23 @@ class CalleeSide(CallerSide):
         if invite and "Record-Route" in request.names:
             routes = "".join([f"Record-Route: {route}\r\n" for route in request.get_all("Record-Route")])
         tx = ServerTransaction(
-            self._handle(), key, State.IS_PROCEEDING if invite else State.PS_TRYING, request.method, leg, listener,
-            response_address(request.via, source), head, f"{to};tag={tag}" if tag else to, routes, merge,
+            self._handle(),
+            key,
+            State.IS_PROCEEDING if invite else State.PS_TRYING,
+            request.method,
+            leg,
+            listener,
+            response_address(request.via, source),
+            request.cseq[0],
+            head,
+            f"{to};tag={tag}" if tag else to,
+            routes,
+            merge,
         )
         if invite:
-            tx.data = f"SIP/2.0 100 Trying\r\n{head}To: {to}\r\nContent-Length: 0\r\n\r\n".encode("utf-8", "surrogateescape")
+            tx.data = f"SIP/2.0 100 Trying\r\n{head}To: {to}\r\nContent-Length: 0\r\n\r\n".encode(
+                "utf-8", "surrogateescape"
+            )
         self._tx.start(now, tx, out)
         return tx
 
@@ -271,14 +329,26 @@ class CalleeSide(CallerSide):
             out.append(Acked(leg.id, request))
 
     def _got_cancel(
-        self, now: int, listener: str, source: Address, request: Request, tx: ServerTransaction | None, out: list[Output]
+        self,
+        now: int,
+        listener: str,
+        source: Address,
+        request: Request,
+        tx: ServerTransaction | None,
+        out: list[Output],
     ) -> None:
         # Stateless: the INVITE's transaction makes every copy of a CANCEL get the same answer.
         if tx is None:
             self._refuse(listener, source, request, _UNKNOWN_CALL, out)
             return
         to = tx.to
-        out.append(Transmit(listener, tx.destination, response_bytes(200, "", response_head(request, source), to, self._server_line)))
+        out.append(
+            Transmit(
+                listener,
+                tx.destination,
+                response_bytes(200, "", response_head(request, source), to, self._server_line),
+            )
+        )
         if tx.state is not State.IS_PROCEEDING:
             return
         leg = self._legs.get(tx.leg)
@@ -292,7 +362,14 @@ class CalleeSide(CallerSide):
             out.append(Cancelled(leg.id))
 
     def _got_bye(
-        self, now: int, listener: str, source: Address, request: Request, key: Key, leg: Leg, out: list[Output]
+        self,
+        now: int,
+        listener: str,
+        source: Address,
+        request: Request,
+        key: Key,
+        leg: Leg,
+        out: list[Output],
     ) -> None:
         before = leg.state
         if not leg.take(LegInput.GOT_BYE):
@@ -315,14 +392,15 @@ class CalleeSide(CallerSide):
     def _refuse(
         self, listener: str, source: Address, request: Request, rejection: Rejection, out: list[Output]
     ) -> None:
-        """Answer without state, the same for every copy of the request; an ACK has no answer (RFC 3261 section 8.2.7)."""
+        """Answer without state, the same for every copy of the request; an ACK has no answer (RFC 3261
+        section 8.2.7)."""
         if request.method != "ACK":
             to = request.get("To") or ""
-            if "tag=" not in to:
+            known = request._to
+            if not (known.tag if known is not None else "tag=" in to):
                 to += f";tag={self._ids.tag_of(request.get('Via') or '')}"
-            destination = source
-            if request._via is not None:
-                destination = response_address(request._via, source)
+            via = readable_via(request)
+            destination = source if via is None else response_address(via, source)
             reason = rejection.reason
             extra = header_lines(rejection.headers) + self._server_line
             data = response_bytes(rejection.status, reason, response_head(request, source), to, extra)

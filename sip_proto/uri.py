@@ -18,7 +18,8 @@ _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class Uri(NamedTuple):
-    """A URI's parts as written; `host` of a v6 literal keeps its brackets, `port` 0 is none (RFC 3261 section 19.1)."""
+    """A URI's parts as written; `host` of a v6 literal keeps its brackets, `port` 0 is none (RFC 3261
+    section 19.1)."""
 
     scheme: str
     user: str
@@ -29,7 +30,8 @@ class Uri(NamedTuple):
 
 
 def parse_uri(text: str) -> Uri:
-    """The parts of a URI; of other schemes than sip, sips and tel only `scheme` and `user`; ParseError (RFC 3261 section 19.1)."""
+    """The parts of a URI; of other schemes than sip, sips and tel only `scheme` and `user`; ParseError (RFC
+    3261 section 19.1)."""
     scheme, colon, rest = text.partition(":")
     if not colon or not _SCHEME.match(scheme):
         raise ParseError("uri", 0, "no scheme")
@@ -86,7 +88,9 @@ def unescape(text: str) -> str:
     """`text` with each %HH replaced by its character, read as UTF-8 where it is (RFC 3261 section 19.1.2)."""
     if "%" not in text:
         return text
-    raw = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text.encode("utf-8", "surrogateescape").decode("latin-1"))
+    raw = _ESCAPE.sub(
+        lambda found: chr(int(found[1], 16)), text.encode("utf-8", "surrogateescape").decode("latin-1")
+    )
     return raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
@@ -101,7 +105,8 @@ def _is_ipv6(text: str) -> bool:
 
 
 def address_of(uri: Uri) -> Address | None:
-    """Where a datagram for `uri` goes when its host is an IP literal, else None; port 5060 unless written (RFC 3263)."""
+    """Where a datagram for `uri` goes when its host is an IP literal, else None; port 5060 unless written
+    (RFC 3263)."""
     host = uri.host
     if host[:1] == "[":
         return host[1:-1], uri.port or 5060

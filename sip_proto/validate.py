@@ -12,7 +12,8 @@ _SINGLE = ("From", "To", "Call-ID", "CSeq")
 
 
 class Rejection(NamedTuple):
-    """A status to answer, its reason phrase, and headers that the answer must have (RFC 3261 section 21.4)."""
+    """A status to answer, its reason phrase, and headers that the answer must have (RFC 3261 section
+    21.4)."""
 
     status: int
     reason: str
@@ -20,7 +21,8 @@ class Rejection(NamedTuple):
 
 
 def validate(request: Request, supported: Container[str] = ()) -> Rejection | None:
-    """Why a request must be refused before anyone acts on it, or None; `supported` are option tags (RFC 3261 section 8.2)."""
+    """Why a request must be refused before anyone acts on it, or None; `supported` are option tags (RFC
+    3261 section 8.2)."""
     if request.version != "SIP/2.0":
         return Rejection(505, "Version Not Supported")
     if request.fault is not None:
@@ -38,7 +40,7 @@ def validate(request: Request, supported: Container[str] = ()) -> Rejection | No
         part = "To"
         _ = request.to
         part = "CSeq"
-        cseq_method = request.cseq[1]
+        _, cseq_method = request.cseq
         part = "Contact"
         # REGISTER's Contact list is the registrar's to judge.
         contact = request.contact if method != "REGISTER" else None
@@ -52,7 +54,7 @@ def validate(request: Request, supported: Container[str] = ()) -> Rejection | No
         return Rejection(400, "Missing Contact")
     if "Max-Forwards" in names and parse_number(request.get("Max-Forwards") or "", 255) is None:
         return Rejection(400, "Bad Max-Forwards")
-    lengths = request.get_all("Content-Length") if names.count("Content-Length") > 1 else ()
+    lengths = request.get_all("Content-Length") if names.count("Content-Length") > 1 else []
     if any(length != lengths[0] for length in lengths):
         return Rejection(400, "Conflicting Content-Length")
     rejection = _bad_uri(request.uri)
@@ -74,7 +76,8 @@ def _bad_uri(text: str) -> Rejection | None:
 
 
 def response_fault(response: Response) -> str | None:
-    """Why a response is dropped, or None; afterwards its typed headers cannot fail (RFC 3261 section 8.1.3)."""
+    """Why a response is dropped, or None; afterwards its typed headers cannot fail (RFC 3261 section
+    8.1.3)."""
     if response.version != "SIP/2.0":
         return "version"
     if response.fault is not None:

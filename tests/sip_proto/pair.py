@@ -49,7 +49,9 @@ class Pair:
                 continue
             to = {A: "a", B: "b"}.get(record.destination)
             if to is not None:
-                heappush(self._flying, (self.now + DELAY_US, self._count, to, A if name == "a" else B, record.data))
+                heappush(
+                    self._flying, (self.now + DELAY_US, self._count, to, A if name == "a" else B, record.data)
+                )
 
     def step(self) -> bool:
         """Deliver or time out what is next; False when nothing is."""
@@ -93,8 +95,15 @@ class Pair:
     def invite(self, body: bytes = b"v=0\r\n", **more: object) -> int:
         out: list[Output] = []
         leg = self.a.invite(
-            self.now, out, listener="udp", destination=B, uri="sip:bob@192.0.2.2", from_="<sip:alice@example.org>",
-            to="<sip:bob@example.org>", body=body, **more,  # type: ignore[arg-type]
+            self.now,
+            out,
+            listener="udp",
+            destination=B,
+            uri="sip:bob@192.0.2.2",
+            from_="<sip:alice@example.org>",
+            to="<sip:bob@example.org>",
+            body=body,
+            **more,  # type: ignore[arg-type]
         )
         self.post("a", out)
         return leg

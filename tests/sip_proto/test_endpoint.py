@@ -16,15 +16,18 @@ def call(pair: Pair) -> tuple[int, int]:
     pair.do("b", lambda now, out: pair.b.provisional(now, invited.leg, 180, out))
     pair.run(100_000)
     (ringing,) = pair.take("a")
-    assert isinstance(ringing, Ringing) and ringing.response.status == 180
+    assert isinstance(ringing, Ringing)
+    assert ringing.response.status == 180
     pair.do("b", lambda now, out: pair.b.accept(now, invited.leg, out, body=b"v=0\r\n"))
     pair.run(100_000)
     changed, answered = pair.take("a")
-    assert isinstance(changed, DialogChanged) and isinstance(answered, Answered)
+    assert isinstance(changed, DialogChanged)
+    assert isinstance(answered, Answered)
     pair.do("a", lambda now, out: pair.a.ack(now, leg, out))
     pair.run(100_000)
     changed, acked = pair.take("b")
-    assert isinstance(changed, DialogChanged) and isinstance(acked, Acked)
+    assert isinstance(changed, DialogChanged)
+    assert isinstance(acked, Acked)
     return leg, invited.leg
 
 
@@ -36,7 +39,8 @@ def test_a_call_is_set_up_and_the_caller_hangs_up() -> None:
     pair.run(100_000)
     assert pair.take("b") == [Ended(other, "bye"), DialogEnded(other)]
     pair.settle()
-    assert pair.a.idle() and pair.b.idle()
+    assert pair.a.idle()
+    assert pair.b.idle()
 
 
 def test_a_call_is_set_up_and_the_callee_hangs_up() -> None:
@@ -46,4 +50,5 @@ def test_a_call_is_set_up_and_the_callee_hangs_up() -> None:
     pair.run(100_000)
     assert pair.take("a") == [Ended(leg, "bye"), DialogEnded(leg)]
     pair.settle()
-    assert pair.a.idle() and pair.b.idle()
+    assert pair.a.idle()
+    assert pair.b.idle()

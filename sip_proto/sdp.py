@@ -1,0 +1,179 @@
+"""Session descriptions as lines: direction, address and formats are understood, the rest is kept (RFC 8866,
+RFC 3264)."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sip_proto.errors import LocalError, ParseError
+
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+_ORIGIN = re.compile(r"(o=\S+ \S+ )([0-9]{1,19})( .*)\Z")
+_MEDIA = re.compile(r"m=(\S+) ([0-9]{1,5})(/[0-9]+)? (\S+) (\S.*)\Z")
+_MOST_LINES = 2_000
+_NAMES = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "101": "telephone-event/8000"}
+
+
+class Media(NamedTuple):
+    """One m= line: kind, port (0 is refused), transport, formats."""
+
+    kind: str
+    port: int
+    transport: str
+    formats: tuple[str, ...]
+
+
+class Sdp:
+    """A session description; `lines` without their ends, `sections` the index of each m= line (ours)."""
+
+    __slots__ = ("end", "lines", "sections")
+
+    def __init__(self, lines: list[str], end: str = "\r\n") -> None:
+        self.lines = lines
+        self.end = end
+        self.sections = [at for at, line in enumerate(lines) if line[:2] == "m="]
+
+    def to_bytes(self) -> bytes:
+        """The description as bytes, unknown lines as they came (RFC 8866 section 5)."""
+        return "".join([line + self.end for line in self.lines]).encode("utf-8", "surrogateescape")
+
+    def media(self) -> list[Media]:
+        """Every m= line in order; ParseError for one that cannot be read (RFC 8866 section 5.14)."""
+        found = []
+        for at in self.sections:
+            parts = _MEDIA.match(self.lines[at])
+            if parts is None or int(parts[2]) > 65_535:
+                raise ParseError("sdp", at, "broken m= line")
+            found.append(Media(parts[1], int(parts[2]), parts[4], tuple(parts[5].split())))
+        return found
+
+    def _range(self, section: int) -> tuple[int, int]:
+        if section < 0:
+            return 0, self.sections[0] if self.sections else len(self.lines)
+        after = section + 1
+        return self.sections[section], self.sections[after] if after < len(self.sections) else len(self.lines)
+
+    def _own_direction(self, section: int) -> str | None:
+        start, stop = self._range(section)
+        for line in self.lines[start:stop]:
+            if line[:2] == "a=" and line[2:].strip() in DIRECTIONS:
+                return line[2:].strip()
+        return None
+
+    def direction(self, section: int = 0) -> str:
+        """Direction of a media section, else the session's, else sendrecv; a null address counts as held
+        (RFC 3264)."""
+        if section >= len(self.sections):
+            return self._own_direction(-1) or "sendrecv"
+        own = self._own_direction(section) or self._own_direction(-1) or "sendrecv"
+        if self.address(section) == "0.0.0.0":
+            return {"sendrecv": "sendonly", "recvonly": "inactive"}.get(own, own)
+        return own
+
+    def address(self, section: int = 0) -> str:
+        """The connection address of a media section, else the session's, else empty (RFC 8866 section
+        5.7)."""
+        for part in (section, -1):
+            if part >= len(self.sections):
+                continue
+            start, stop = self._range(part)
+            for line in self.lines[start:stop]:
+                if line[:2] == "c=":
+                    return line.rpartition(" ")[2].partition("/")[0]
+        return ""
+
+    def with_direction(self, direction: str) -> "Sdp":
+        """A copy in which every media section has `direction`, the origin's version one higher (RFC 3264
+        section 8)."""
+        if direction not in DIRECTIONS:
+            raise LocalError(f"{direction!r} is no direction")
+        first = self.sections[0] if self.sections else len(self.lines)
+        lines: list[str] = []
+        for at, line in enumerate(self.lines):
+            if line[:2] == "a=" and line[2:].strip() in DIRECTIONS:
+                continue
+            if at > first and line[:2] == "m=":
+                lines.append(f"a={direction}")
+            lines.append(line)
+        if self.sections:
+            lines.append(f"a={direction}")
+        return Sdp(lines, self.end).with_next_version()
+
+    def with_next_version(self) -> "Sdp":
+        """A copy whose o= version is one higher, as a changed description must have (RFC 3264 section 8)."""
+        lines = list(self.lines)
+        for at, line in enumerate(lines):
+            if (found := _ORIGIN.match(line)) is not None:
+                lines[at] = f"{found[1]}{int(found[2]) + 1}{found[3]}"
+                break
+        return Sdp(lines, self.end)
+
+
+def parse_sdp(body: bytes) -> Sdp:
+    """A body as a description; ParseError when it does not begin with v=0 or is not made of lines (RFC 8866
+    section 5)."""
+    text = body.decode("utf-8", "surrogateescape")
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.split(end)
+    if lines[-1] == "":
+        lines.pop()
+    if len(lines) > _MOST_LINES:
+        raise ParseError("sdp", 0, f"more than {_MOST_LINES} lines")
+    if not lines or lines[0].strip() != "v=0":
+        raise ParseError("sdp", 0, "no v=0")
+    for at, line in enumerate(lines):
+        if line[1:2] != "=" and line.strip():
+            raise ParseError("sdp", at, "no type=value")
+    return Sdp(lines, end)
+
+
+def audio(
+    address: str,
+    port: int,
+    *,
+    session: int = 1,
+    version: int = 1,
+    direction: str = "sendrecv",
+    formats: Sequence[str] = ("0", "8", "101"),
+) -> bytes:
+    """An audio description with the given RTP formats (RFC 3264 section 5)."""
+    if direction not in DIRECTIONS:
+        raise LocalError(f"{direction!r} is no direction")
+    lines = _head(address, session, version) + _audio_lines("RTP/AVP", port, formats, direction)
+    return Sdp(lines).to_bytes()
+
+
+def audio_answer(
+    offer: Sdp,
+    address: str,
+    port: int,
+    *,
+    session: int = 1,
+    version: int = 1,
+    formats: Sequence[str] = ("0", "8", "101"),
+) -> bytes | None:
+    """The answer that takes the first audio stream and refuses the others; None without a common format
+    (section 6)."""
+    lines = _head(address, session, version)
+    taken = False
+    for section, media in enumerate(offer.media()):
+        common = [name for name in media.formats if name in formats]
+        voice = [name for name in common if name != "101"]
+        if media.kind == "audio" and media.port and voice and not taken:
+            taken = True
+            lines += _audio_lines(media.transport, port, common, _MIRROR[offer.direction(section)])
+        else:
+            lines.append(f"m={media.kind} 0 {media.transport} {' '.join(media.formats)}")
+    return Sdp(lines).to_bytes() if taken else None
+
+
+def _head(address: str, session: int, version: int) -> list[str]:
+    kind = "IP6" if ":" in address else "IP4"
+    return ["v=0", f"o=- {session} {version} IN {kind} {address}", "s=-", f"c=IN {kind} {address}", "t=0 0"]
+
+
+def _audio_lines(transport: str, port: int, formats: Sequence[str], direction: str) -> list[str]:
+    lines = [f"m=audio {port} {transport} {' '.join(formats)}"]
+    lines += [f"a=rtpmap:{name} {_NAMES[name]}" for name in formats if name in _NAMES]
+    return [*lines, f"a={direction}"]
