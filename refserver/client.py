@@ -11,13 +11,13 @@ It needs only the base distribution. The rules of the protocol are `tlib_proto.C
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import cast
 
-from refserver.client_errors import ClientError, ConnectionLost, EventsLost, TLibError, TLibTimeout
+from refserver.client_errors import ClientError, ConnectionLost, TLibError, TLibTimeout
 from refserver.client_requests import TLibraryFunctions, error_of, matcher
+from refserver.mailbox import Closed, EventsLost, Mailbox
 from tlib_proto.constants import MessageType
 from tlib_proto.limits import Limits
 from tlib_proto.records import Ended, Hello, Incoming, Linked, Message, Output, Write
@@ -56,14 +56,6 @@ class _Pending:
         self.ends = ends
 
 
-class _Waiter:
-    __slots__ = ("future", "wants")
-
-    def __init__(self, future: asyncio.Future[Message], wants: Predicate | None) -> None:
-        self.future = future
-        self.wants = wants
-
-
 class Client(TLibraryFunctions, asyncio.Protocol):
     """One connection to one T-Library port; made by `connect`.
 
@@ -83,9 +75,7 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._pending: dict[int, _Pending] = {}
-        self._waiters: list[_Waiter] = []
-        self._queue: deque[Message] = deque()
-        self._lost = 0
+        self._events: Mailbox[Message] = Mailbox(EVENT_QUEUE)
         self._refusal: TLibError | None = None
         self._end: ConnectionLost | None = None
         self._gone: asyncio.Future[None] = self._loop.create_future()
@@ -166,11 +156,10 @@ class Client(TLibraryFunctions, asyncio.Protocol):
             self._linked.exception()  # whoever gave up waiting need not fetch it
         self._writable.set()
         pending, self._pending = list(self._pending.values()), {}
-        waiters, self._waiters = self._waiters, []
-        futures = [entry.future for entry in pending] + [entry.future for entry in waiters]
-        for future in futures:
-            if not future.done():
-                future.set_exception(ConnectionLost(kind, text))
+        for entry in pending:
+            if not entry.future.done():
+                entry.future.set_exception(ConnectionLost(kind, text))
+        self._events.close()
         if self._transport is not None:
             self._transport.close()
 
@@ -193,15 +182,7 @@ class Client(TLibraryFunctions, asyncio.Protocol):
                 else:
                     pending.future.set_result(message)
             return
-        for index, waiter in enumerate(self._waiters):
-            if not waiter.future.done() and (waiter.wants is None or waiter.wants(message)):
-                del self._waiters[index]
-                waiter.future.set_result(message)
-                return
-        if len(self._queue) >= EVENT_QUEUE:
-            self._queue.popleft()
-            self._lost += 1
-        self._queue.append(message)
+        self._events.put(message)
 
     # the program's side
 
@@ -245,11 +226,8 @@ class Client(TLibraryFunctions, asyncio.Protocol):
 
     async def events(self) -> AsyncIterator[Message]:
         """Every message that answers no waiting request, oldest first, until the connection ends."""
-        while True:
-            try:
-                yield await self._next(None)
-            except ConnectionLost:
-                return
+        async for message in self._events:
+            yield message
 
     async def wait_for(
         self,
@@ -266,34 +244,15 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         wants, meaning = matcher(what, dn, conn_id)
         try:
             async with asyncio.timeout(limit_s):
-                return await self._next(wants)
+                return await self._events.get(wants)
+        except Closed:
+            end = self._end or ConnectionLost("closed", "")
+            raise ConnectionLost(end.kind, end.text) from None
         except TimeoutError:
-            seen = ", ".join(message.name for message in list(self._queue)[-8:]) or "nothing"
+            seen = ", ".join(message.name for message in self._events.unread()[-8:]) or "nothing"
             raise TLibTimeout(
                 f"{self.application}: no {meaning} within {limit_s:g} s (waiting unread: {seen})"
             ) from None
-
-    async def _next(self, wants: Predicate | None) -> Message:
-        if self._lost:
-            count, self._lost = self._lost, 0
-            raise EventsLost(count)
-        for index, message in enumerate(self._queue):
-            if wants is None or wants(message):
-                del self._queue[index]
-                return message
-        if self._end is not None:
-            raise ConnectionLost(self._end.kind, self._end.text)
-        waiter = _Waiter(self._loop.create_future(), wants)
-        self._waiters.append(waiter)
-        try:
-            return await waiter.future
-        except asyncio.CancelledError:
-            if waiter.future.done() and not waiter.future.cancelled() and not waiter.future.exception():
-                self._queue.appendleft(waiter.future.result())  # it came while its reader gave up
-            raise
-        finally:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
 
     async def linked(self) -> Message:
         """EventLinkConnected once it came; raises `TLibError` when the server refused, `ConnectionLost`."""

@@ -26,11 +26,3 @@ class ConnectionLost(ClientError, ConnectionError):
         super().__init__(f"{kind}: {text}" if text else kind)
         self.kind = kind
         self.text = text
-
-
-class EventsLost(ClientError):
-    """The program read its events too slowly: `count` of the oldest were dropped before the next one."""
-
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} events were dropped: the program reads slower than the server sends")
-        self.count = count

@@ -1,0 +1,78 @@
+"""What the test phone tells: events, the state of a call, and what it raises (ours)."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from refserver.phone_media import Media
+
+
+class PhoneError(Exception):
+    """A phone's request failed; `status` is the SIP status that came, 0 for none."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class PhoneTimeout(PhoneError, TimeoutError):
+    """What was waited for did not happen before the deadline."""
+
+
+class PhoneEventKind(StrEnum):
+    """What can happen to a phone."""
+
+    REGISTERED = "registered"
+    UNREGISTERED = "unregistered"
+    REGISTRATION_FAILED = "registration-failed"
+    INCOMING = "incoming"
+    RINGING = "ringing"
+    ESTABLISHED = "established"
+    TALK = "talk"
+    HELD_BY_PEER = "held-by-peer"
+    RETRIEVED_BY_PEER = "retrieved-by-peer"
+    HELD = "held"
+    RETRIEVED = "retrieved"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+class PhoneEvent(msgspec.Struct, frozen=True):
+    """One thing that happened; `call` is the phone's own number of the call, 0 for none."""
+
+    kind: PhoneEventKind
+    call: int = 0
+    status: int = 0
+    peer: str = ""
+    text: str = ""
+
+
+class CallState(IntEnum):
+    """Where a phone's call stands."""
+
+    INCOMING = 0
+    CALLING = 1
+    ANSWERED = 2
+    ESTABLISHED = 3
+    GONE = 4
+
+
+class PhoneCall(msgspec.Struct, eq=False):
+    """One call of a phone: its leg of the endpoint, the other end's address and the session's description."""
+
+    number: int
+    leg: int
+    state: CallState
+    peer: str
+    media: Media
+    call_id: str
+    offer: bytes = b""
+    reinviting: bool = False
+    wants_hold: bool = False
+    owes_answer: bool = False
+    challenges: int = 0
+    cseq: int = 1
+    uri: str = ""
