@@ -1,4 +1,4 @@
-"""The command line: each command is a module with `main(argv) -> status`, imported when it is asked for (ours).
+"""The command line: each command is a module with `main(argv) -> status`, imported when asked for (ours).
 
 Exit status: 0 done, 1 the command failed, 2 it was used or configured wrongly, 70 a fault of ours.
 """

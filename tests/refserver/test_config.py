@@ -145,7 +145,8 @@ def test_a_name_number_and_port_stand_once():
 
 
 def test_a_client_stands_once():
-    assert any('name "GWS" is taken already on line 36' in p for p in complaints(again("[[client]]")))
+    line = line_of(GOOD, 'name = "GWS"')
+    assert any(f'name "GWS" is taken already on line {line}' in p for p in complaints(again("[[client]]")))
 
 
 def test_a_dn_stands_once():
