@@ -29,6 +29,7 @@ from sip_proto import LocalError, Output
 __all__ = ["Phone", "PhoneError", "PhoneEvent", "PhoneEventKind", "PhoneTimeout", "main"]
 
 TIMEOUT_S = 10.0
+RETRY_S = 0.02
 
 Kind = PhoneEventKind
 
@@ -116,16 +117,33 @@ class Phone(PhoneAgent):
 
     async def _change(self, number: int | None, hold: bool, timeout_s: float) -> None:
         call = self._pick(number, CallState.ESTABLISHED)
-        out: list[Output] = []
-        try:
-            self._reinvite(call, hold, out)
-        except LocalError as error:
-            raise PhoneError(f"{self.number}: {error}") from None
-        self.perform(out)
         kinds = (Kind.HELD if hold else Kind.RETRIEVED, Kind.FAILED, Kind.ENDED)
-        event = await self.wait_for(kinds, call=call.number, timeout_s=timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    await self._start_change(call, hold)
+                    event = await self.wait_for(kinds, call=call.number, timeout_s=timeout_s)
+                    if event.status != 491:
+                        break
+                    await asyncio.sleep(secrets.randbelow(200) / 1_000)  # RFC 3261 section 14.1
+        except TimeoutError:
+            raise PhoneTimeout(f"phone {self.number}: not {kinds[0]} within {timeout_s:g} s") from None
         if event.kind in (Kind.FAILED, Kind.ENDED):
             raise PhoneError(f"{self.number}: {event.kind}: {event.status} {event.text}", event.status)
+
+    async def _start_change(self, call: PhoneCall, hold: bool) -> None:
+        """Send the re-INVITE as soon as no other is under way."""
+        while True:
+            out: list[Output] = []
+            try:
+                self._reinvite(call, hold, out)
+            except LocalError as error:
+                if call.state != CallState.ESTABLISHED:
+                    raise PhoneError(f"{self.number}: {error}") from None
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.perform(out)
+                return
 
     async def events(self) -> AsyncIterator[PhoneEvent]:
         """Every event not yet read, in order, until the phone is closed."""

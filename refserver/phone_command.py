@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import signal
+import stat
 import sys
 
 import msgspec
@@ -100,14 +101,22 @@ async def obey(phone: Phone, line: str) -> bool:
     return True
 
 
+def _can_type() -> bool:
+    """Whether standard input is a terminal, a pipe or a socket: a file or /dev/null cannot be waited for."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        return sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
 async def _commands(phone: Phone) -> None:
     """Lines of standard input until quit; at its end the phone goes on."""
     reader = asyncio.StreamReader(limit=MAX_LINE)
     loop = asyncio.get_running_loop()
-    try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (OSError, ValueError):
-        await asyncio.Event().wait()  # a file or a closed stream: nobody types there
+    if not _can_type():
+        await asyncio.Event().wait()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while True:
         try:
             line = await reader.readline()
