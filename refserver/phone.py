@@ -89,7 +89,9 @@ class Phone(PhoneAgent):
     async def cancel(self, call: int | None = None) -> None:
         """Give up a call that was not answered yet; the event `failed` with 487 follows."""
         out: list[Output] = []
-        self._endpoint.cancel(self._now(), self._pick(call, CallState.CALLING).leg, out)
+        picked = self._pick(call, CallState.CALLING)
+        self._endpoint.cancel(self._now(), picked.leg, out)
+        picked.state = CallState.CANCELLING
         self.perform(out)
 
     async def hangup(self, call: int | None = None) -> None:
@@ -171,8 +173,9 @@ class Phone(PhoneAgent):
         """Hang up, unregister and close the socket; never raises for what the network does."""
         if self._transport is None or self._closing:
             return
-        for number in list(self.calls):
-            await self.hangup(number)
+        for call in list(self.calls.values()):
+            if call.state != CallState.CANCELLING:
+                await self.hangup(call.number)
         if unregister and self._registration.active:
             with contextlib.suppress(PhoneError):
                 await self.unregister(2.0)

@@ -57,7 +57,8 @@ class CallState(IntEnum):
     CALLING = 1
     ANSWERED = 2
     ESTABLISHED = 3
-    GONE = 4
+    CANCELLING = 4
+    GONE = 5
 
 
 class PhoneCall(msgspec.Struct, eq=False):
