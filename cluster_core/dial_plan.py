@@ -57,9 +57,8 @@ class DialPlan:
 
 
 def _common(a: str, b: str) -> str:
+    # neither is the beginning of the other, so they differ somewhere
     length = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
+    while a[length] == b[length]:
         length += 1
     return a[:length]

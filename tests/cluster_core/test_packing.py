@@ -45,6 +45,21 @@ def test_text_that_came_undecodable_comes_back_as_the_same_octets(octets):
     assert back.ani.encode("utf-8", "surrogateescape") == octets
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\U0010ff00",
+        "\U0010ff80",
+        "\udc80\U0010ff80\U0010ff00",
+        b"\xf4\x8f",
+        {"key\udcff": ["\udc80", b"\xf4\x8f", 1, None, True]},
+        [],
+    ],
+)
+def test_values_that_look_like_the_detour_come_back_equal(value):
+    assert unpacker(Any).unpack(pack(value)) == value
+
+
 def test_ordinary_records_are_plain_msgpack():
     record = CallRecord(1, "u", 1, "1001", "8000", (("name", "J\u00fcrgen"),), 0)
     assert pack(record) == msgspec.msgpack.encode(record)
