@@ -44,14 +44,14 @@ class MemoryCoordinator:
         self._members: dict[str, tuple[int, int]] = {}
         self._owners: dict[str, OwnerRecord] = {}
 
-    def ask(self, now: int, node: str, request: int, question: Question, out: Said) -> None:
+    def ask(self, now: int, node: str, request: int, what: Question, out: Said) -> None:
         """Answer a node's question, and tell every member what changed by it.
 
         The answer goes first; a node must take either order. LocalError for an unknown kind of question.
         """
         self._expire(now)
         changed: list[Changed] = []
-        answer = self._answer(now, question, changed)
+        answer = self._answer(now, what, changed)
         out.append((node, Answered(request, answer)))
         for change in changed:
             out += [(member, change) for member in sorted(self._members)]
