@@ -133,7 +133,8 @@ def failure_ack(parts: RequestParts, to: str) -> bytes:
     """The ACK for a 300 to 699 whose To is `to` (RFC 3261 section 17.1.1.3)."""
     return (
         f"ACK {parts.uri} SIP/2.0\r\nVia: {parts.via}\r\n{parts.routes}Max-Forwards: 70\r\n"
-        f"From: {parts.from_}\r\nTo: {to}\r\nCall-ID: {parts.call_id}\r\nCSeq: {parts.cseq} ACK\r\nContent-Length: 0\r\n\r\n"
+        f"From: {parts.from_}\r\nTo: {to}\r\nCall-ID: {parts.call_id}\r\nCSeq: {parts.cseq} ACK\r\n"
+        "Content-Length: 0\r\n\r\n"
     ).encode("utf-8", "surrogateescape")
 
 

@@ -56,7 +56,8 @@ def digest_response(
 class Challenger:
     """The server's side of one realm: makes nonces that expire by themselves and sees through replays (ours).
 
-    A nonce carries its expiry and a keyed hash, so none is stored until it is used; then its highest count is.
+    A nonce carries its expiry and a keyed hash, so none is stored until it is used; then its highest
+    count is.
     """
 
     __slots__ = ("_counter", "_floor", "_header", "_key", "_limit", "_used", "realm", "ttl_us")

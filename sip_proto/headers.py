@@ -120,7 +120,9 @@ def parse_params(text: str) -> dict[str, str]:
 def parse_via(text: str) -> Via:
     """The first element of a Via value; any transport token is taken; ParseError (RFC 3261 section 20.42)."""
     if "," in text:
-        text = split_quoted(text, ",")[0]
+        text, *others = split_quoted(text, ",")
+        if not all(map(_VIA.match, others)):
+            raise ParseError("via", len(text) + 1, "no Via")
     found = _VIA.match(text)
     if found is None:
         raise ParseError("via", 0, "no Via")

@@ -101,7 +101,7 @@ def _message(
     if not is_token(method):
         raise ParseError("start line", 0, "no method")
     if len(method) > limits.method:
-        fault = fault or (400, f"a method of more than {limits.method} bytes")
+        fault = fault or (501, f"a method of more than {limits.method} bytes")
     if len(uri) > limits.uri:
         fault = fault or (414, f"a Request-URI of more than {limits.uri} bytes")
     return Request(method, uri, names, values, body, fault, version.upper())

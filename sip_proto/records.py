@@ -9,8 +9,8 @@ from sip_proto.uri import Address
 class Dialog(msgspec.Struct):
     """The durable part of a confirmed dialog: enough to go on from after a restart (RFC 3261 section 12).
 
-    `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the peer
-    was first reached; a CSeq number of 0 is none yet.
+    `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the
+    peer was first reached; a CSeq number of 0 is none yet.
     """
 
     leg: int

@@ -9,8 +9,8 @@ from sip_proto.uri import Address
 class EndpointSettings(msgspec.Struct, frozen=True):
     """Local sockets by name with the address that Via and Contact show, and what messages say of us (ours).
 
-    `node` marks the tags and Call-IDs that we make, 0 leaves the mark out; `supported` are option tags, in lower
-    case, that a request may require.
+    `node` marks the tags and Call-IDs that we make, 0 leaves the mark out; `supported` are option tags,
+    in lower case, that a request may require.
     """
 
     listeners: dict[str, Address]

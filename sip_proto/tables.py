@@ -1,12 +1,13 @@
 """The transaction and leg state machines as data (RFC 3261 section 17 as corrected by RFC 6026; section 12
 for dialogs).
 
-A transaction has two timers: one that sends again (A, E, G) and one that bounds the state it is in (B, C, D, F,
-H, I, J, K, L, M). A row says where an input leads, what is sent, whether the user of the transaction is told, and
-what becomes of the two timers. An input without a row is absorbed.
+A transaction has two timers: one that sends again (A, E, G) and one that bounds the state it is in (B, C,
+D, F, H, I, J, K, L, M). A row says where an input leads, what is sent, whether the user of the
+transaction is told, and what becomes of the two timers. An input without a row is absorbed.
 
-A leg is one INVITE dialog from its first message to its last. Its inputs are what the program asks (a missing row
-is the caller's fault) and what the peer sends (a missing row is answered or ignored by the machine).
+A leg is one INVITE dialog from its first message to its last. Its inputs are what the program asks (a
+missing row is the caller's fault) and what the peer sends (a missing row is answered or ignored by the
+machine).
 """
 
 from enum import IntEnum

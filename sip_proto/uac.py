@@ -50,7 +50,8 @@ class CallerSide(Core):
     ) -> int:
         """Send an INVITE; the new leg's handle. Then Ringing, and Answered or Failed (RFC 3261 section 13.2).
 
-        `from_` and `to` are name-addrs without tag. After 401 or 407: the same call_id and from_tag, cseq + 1.
+        `from_` and `to` are name-addrs without tag. After 401 or 407: the same call_id and from_tag, cseq
+        + 1.
         """
         self._room(leg=True)
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")

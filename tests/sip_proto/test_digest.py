@@ -1,0 +1,140 @@
+import pytest
+
+from sip_proto import (
+    Challenger,
+    Limits,
+    LocalError,
+    Outcome,
+    Request,
+    digest_answer,
+    digest_response,
+    is_stale,
+)
+from tests.sip_proto.texts import as_response, request, request_bytes, response_to
+
+URI = "sip:example.org"
+
+
+def password_of(user: str) -> str | None:
+    return {"1001": "secret"}.get(user)
+
+
+def asked(challenge: tuple[str, str], status: int = 401, **more: object) -> tuple[str, str]:
+    response = as_response(
+        response_to(request_bytes("REGISTER", URI), status, more=f"{challenge[0]}: {challenge[1]}\r\n")
+    )
+    given = {"username": "1001", "password": "secret", "cnonce": "cn", "nc": 1} | more
+    found = digest_answer(response, "REGISTER", URI, **given)  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def register(credentials: tuple[str, str] | None) -> Request:
+    return request(
+        "REGISTER", URI, more="" if credentials is None else f"{credentials[0]}: {credentials[1]}\r\n"
+    )
+
+
+def test_the_example_of_rfc_2617_is_computed() -> None:
+    args = ("Mufasa", "testrealm@host.com", "Circle Of Life", "GET", "/dir/index.html")
+    nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093"
+    assert digest_response(*args, nonce, "00000001", "0a4f113b", "auth") == "6629fae49393a05397450978507c4ef1"
+    assert digest_response(*args, nonce) == "670fd8c2df070c60b045671b8b24ff02"
+
+
+def test_a_right_answer_is_taken_once_per_count() -> None:
+    judge = Challenger(b"s", "r")
+    assert judge.check(0, register(None), password_of) == (Outcome.MISSING, "")
+    challenge = judge.challenge(0)
+    assert judge.check(1, register(asked(challenge)), password_of) == (Outcome.OK, "1001")
+    assert judge.check(2, register(asked(challenge)), password_of) == (Outcome.STALE, "1001")
+    assert judge.check(3, register(asked(challenge, nc=2)), password_of) == (Outcome.OK, "1001")
+
+
+def test_wrong_passwords_and_unknown_users_are_wrong() -> None:
+    judge = Challenger(b"s", "r")
+    challenge = judge.challenge(0)
+    assert judge.check(1, register(asked(challenge, password="x")), password_of).outcome is Outcome.WRONG
+    assert judge.check(1, register(asked(challenge, username="2")), password_of) == (Outcome.WRONG, "2")
+
+
+def test_an_old_or_foreign_nonce_is_stale() -> None:
+    judge = Challenger(b"s", "r", ttl_us=100)
+    challenge = judge.challenge(0)
+    assert judge.check(100, register(asked(challenge)), password_of).outcome is Outcome.STALE
+    foreign = Challenger(b"other", "r").challenge(0)
+    assert judge.check(1, register(asked(foreign)), password_of).outcome is Outcome.STALE
+    stale = judge.challenge(0, stale=True, proxy=True)
+    assert stale[0] == "Proxy-Authenticate"
+    response = as_response(response_to(request_bytes(), 407, more=f"{stale[0]}: {stale[1]}\r\n"))
+    assert is_stale(response)
+    assert not is_stale(as_response(response_to(request_bytes(), 401, more="WWW-Authenticate: Digest x\r\n")))
+
+
+def test_proxy_credentials_and_the_old_form_without_qop_are_taken() -> None:
+    judge = Challenger(b"s", "r")
+    name, value = judge.challenge(0, proxy=True)
+    credentials = asked((name, value.replace(', qop="auth"', ', opaque="o"')), 407)
+    assert credentials[0] == "Proxy-Authorization"
+    assert "qop" not in credentials[1]
+    assert 'opaque="o"' in credentials[1]
+    for _ in range(2):
+        assert judge.check(1, register(credentials), password_of).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("nc=00000001", "nc=1"),
+        ("nc=00000001", "nc=00000000"),
+        ("nc=00000001", "nc=+0000001"),
+        ("qop=auth", "qop=auth-int"),
+        ('cnonce="cn"', 'cnonce=""'),
+        ("algorithm=MD5", "algorithm=SHA-256"),
+        ('username="1001"', 'username=""'),
+    ],
+)
+def test_malformed_credentials_are_named_so(old: str, new: str) -> None:
+    judge = Challenger(b"s", "r")
+    name, value = asked(judge.challenge(0))
+    assert old in value
+    assert judge.check(1, register((name, value.replace(old, new))), password_of).outcome is Outcome.MALFORMED
+
+
+def test_unreadable_credentials_are_malformed_and_other_schemes_are_passed_over() -> None:
+    judge = Challenger(b"s", "r")
+    assert judge.check(0, register(("Authorization", "Digest x")), password_of).outcome is Outcome.MALFORMED
+    assert judge.check(0, register(("Authorization", "Basic x")), password_of).outcome is Outcome.MISSING
+    assert (
+        judge.check(0, register(("Authorization", 'Digest realm="q"')), password_of).outcome
+        is Outcome.MISSING
+    )
+
+
+def test_the_memory_of_used_nonces_is_bounded_without_letting_replays_in() -> None:
+    judge = Challenger(b"s", "r", limits=Limits(nonces=2))
+    challenges = [judge.challenge(at) for at in range(3)]
+    for challenge in challenges:
+        assert judge.check(5, register(asked(challenge)), password_of).outcome is Outcome.OK
+    assert judge.check(5, register(asked(challenges[0])), password_of).outcome is Outcome.STALE
+
+
+def test_challenges_that_nobody_here_can_answer_have_no_answer() -> None:
+    def respond(value: str) -> object:
+        response = as_response(response_to(request_bytes(), 401, more=f"WWW-Authenticate: {value}\r\n"))
+        return digest_answer(response, "INVITE", URI, "u", "p", "c")
+
+    for value in (
+        "Basic realm=x",
+        "Digest nonce",
+        "Digest nonce=x, algorithm=SHA-256",
+        "Digest nonce=x, qop=auth-int",
+        "Digest realm=r",
+    ):
+        assert respond(value) is None
+    assert respond("Digest nonce=x") is not None
+
+
+def test_a_realm_that_cannot_be_quoted_is_the_callers_fault() -> None:
+    with pytest.raises(LocalError):
+        Challenger(b"s", 'a"b')

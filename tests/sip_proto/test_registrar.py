@@ -1,0 +1,50 @@
+import pytest
+
+from sip_proto import Binding, Rejection, contact_value, contacts
+from tests.sip_proto.texts import request
+
+
+def ask(contact: str, more: str = "", **limits: int) -> list[Binding] | Rejection:
+    lines = f"Contact: {contact}\r\n" if contact else ""
+    return contacts(request("REGISTER", "sip:example.org", contact=lines, more=more), **limits)  # type: ignore[arg-type]
+
+
+def test_bindings_carry_expiry_path_and_preference() -> None:
+    asked = ask(
+        '"A, B" <sip:a@192.0.2.1:5062>;expires=120;q=0.5, <sip:b@h>;q=1.0',
+        "Expires: 600\r\nPath: <sip:p1;lr>, <sip:p2;lr>\r\n",
+    )
+    path = ("<sip:p1;lr>", "<sip:p2;lr>")
+    assert asked == [Binding("sip:a@192.0.2.1:5062", 120, path, 500), Binding("sip:b@h", 600, path, 1000)]
+    assert contact_value(asked[0]) == "<sip:a@192.0.2.1:5062>;expires=120"
+
+
+def test_no_contact_is_a_query() -> None:
+    assert ask("") == []
+
+
+def test_zero_removes_and_long_times_are_cut() -> None:
+    assert ask("<sip:a@h>;expires=0") == [Binding("sip:a@h", 0, ())]
+    assert ask("<sip:a@h>;expires=999999") == [Binding("sip:a@h", 7200, ())]
+    assert ask("<sip:a@h>;expires=x;q=7", "Expires: y\r\n") == [Binding("sip:a@h", 3600, ())]
+
+
+def test_too_short_a_time_is_refused_with_the_least() -> None:
+    assert ask("<sip:a@h>;expires=5") == Rejection(423, "Interval Too Brief", (("Min-Expires", "60"),))
+
+
+def test_the_wildcard_stands_alone_and_with_expires_zero() -> None:
+    assert ask("*", "Expires: 0\r\n") == [Binding("*", 0, ())]
+    for contact, more in (("*", ""), ("*", "Expires: 5\r\n"), ("*, <sip:a@h>", "Expires: 0\r\n")):
+        refused = ask(contact, more)
+        assert isinstance(refused, Rejection)
+        assert refused.status == 400
+
+
+@pytest.mark.parametrize(
+    "contact", ["<sip:a", "<sip:a b@h>", "<sip:" + "a" * 600 + "@h>", ", ".join(["<sip:a@h>"] * 17)]
+)
+def test_broken_contacts_are_refused(contact: str) -> None:
+    refused = ask(contact)
+    assert isinstance(refused, Rejection)
+    assert refused.status == 400

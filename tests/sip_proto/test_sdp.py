@@ -1,0 +1,71 @@
+import pytest
+
+from sip_proto import LocalError, ParseError, audio, audio_answer, parse_sdp
+from sip_proto.sdp import Media
+
+OFFER = (
+    b"v=0\r\no=- 5 7 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=x-own:\xff\r\n"
+    b"m=audio 4000 RTP/AVP 8 0 96 101\r\na=sendonly\r\n"
+    b"a=rtpmap:96 opus\r\nm=video 4002/2 RTP/AVP 97\r\nc=IN IP4 192.0.2.3/127\r\n"
+)
+
+
+def test_what_is_not_understood_is_kept_byte_for_byte() -> None:
+    assert parse_sdp(OFFER).to_bytes() == OFFER
+    assert parse_sdp(OFFER.replace(b"\r\n", b"\n")).to_bytes() == OFFER.replace(b"\r\n", b"\n")
+
+
+def test_media_directions_and_addresses_are_read() -> None:
+    sdp = parse_sdp(OFFER)
+    assert sdp.media() == [
+        Media("audio", 4000, "RTP/AVP", ("8", "0", "96", "101")),
+        Media("video", 4002, "RTP/AVP", ("97",)),
+    ]
+    assert [sdp.direction(), sdp.direction(1), sdp.direction(2)] == ["sendonly", "sendrecv", "sendrecv"]
+    assert [sdp.address(), sdp.address(1)] == ["192.0.2.1", "192.0.2.3"]
+    assert parse_sdp(b"v=0\r\na=inactive\r\n").direction() == "inactive"
+    assert parse_sdp(b"v=0\r\n").address() == ""
+
+
+def test_a_null_address_is_hold() -> None:
+    sdp = parse_sdp(audio("0.0.0.0", 4000))
+    assert sdp.direction() == "sendonly"
+
+
+def test_a_new_direction_replaces_the_old_and_raises_the_version() -> None:
+    held = parse_sdp(OFFER).with_direction("inactive")
+    assert [held.direction(0), held.direction(1)] == ["inactive", "inactive"]
+    text = held.to_bytes()
+    assert b"o=- 5 8 IN" in text
+    assert text.count(b"a=inactive") == 2
+    assert b"sendonly" not in text
+    assert b"a=x-own:\xff" in text
+    assert parse_sdp(b"v=0\r\n").with_direction("sendonly").to_bytes() == b"v=0\r\n"
+    with pytest.raises(LocalError):
+        held.with_direction("up")
+
+
+def test_an_answer_takes_one_audio_stream_and_mirrors_its_direction() -> None:
+    answer = audio_answer(parse_sdp(OFFER), "192.0.2.9", 5000)
+    assert answer is not None
+    sdp = parse_sdp(answer)
+    assert sdp.media() == [
+        Media("audio", 5000, "RTP/AVP", ("8", "0", "101")),
+        Media("video", 0, "RTP/AVP", ("97",)),
+    ]
+    assert sdp.direction() == "recvonly"
+    assert audio_answer(parse_sdp(OFFER), "::1", 5000, formats=("9",)) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"v=0\r\nbroken\r\n", b"v=0\r\n" + b"a=x\r\n" * 3000])
+def test_what_is_no_description_is_refused(body: bytes) -> None:
+    with pytest.raises(ParseError):
+        parse_sdp(body)
+
+
+def test_a_broken_media_line_is_refused_when_read() -> None:
+    for line in (b"m=audio x RTP/AVP 0", b"m=audio 99999 RTP/AVP 0"):
+        with pytest.raises(ParseError):
+            parse_sdp(b"v=0\r\n" + line + b"\r\n").media()
+    with pytest.raises(LocalError):
+        audio("h", 1, direction="up")

@@ -1,0 +1,68 @@
+import pytest
+
+from sip_proto import parse, validate
+from sip_proto.validate import response_fault
+from tests.sip_proto.texts import as_request, as_response, request, request_bytes, response_to
+
+
+def test_a_good_request_passes() -> None:
+    assert validate(request()) is None
+    assert validate(request("OPTIONS", contact="")) is None
+    assert validate(request(uri="tel:+1")) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "reason"),
+    [
+        (request_bytes().replace(b"SIP/2.0\r\n", b"SIP/7.0\r\n", 1), 505, "Version Not Supported"),
+        (request_bytes(more="broken\r\n"), 400, "header 8 is no name and value"),
+        (request_bytes(more="From: x\r\n"), 400, "More Than One From"),
+        (request_bytes().replace(b"Call-ID", b"Call-XX"), 400, "Missing Call-ID"),
+        (request_bytes(call_id=""), 400, "Missing Call-ID"),
+        (request_bytes(via="nonsense"), 400, "Bad Via: no Via"),
+        (request_bytes(from_="<sip:a"), 400, "Bad From: angle bracket without end"),
+        (request_bytes(cseq="1 BYE"), 400, "CSeq Method Differs"),
+        (request_bytes(contact=""), 400, "Missing Contact"),
+        (request_bytes(contact="Contact: <sip:a\r\n"), 400, "Bad Contact: angle bracket without end"),
+        (request_bytes().replace(b"Max-Forwards: 70", b"Max-Forwards: 300"), 400, "Bad Max-Forwards"),
+        (request_bytes(more="l: 7\r\n"), 400, "body shorter than Content-Length"),
+        (request_bytes(uri="http://x"), 416, "Unsupported URI Scheme"),
+        (request_bytes(uri="sip:a b@h"), 400, "Bad Request-URI: a character that no URI may hold"),
+        (request_bytes(more="Require: a, path\r\nRequire: b\r\n"), 420, "Bad Extension"),
+    ],
+)
+def test_a_broken_request_gets_its_status(data: bytes, status: int, reason: str) -> None:
+    rejection = validate(as_request(data), ("path",))
+    assert rejection is not None
+    assert (rejection.status, rejection.reason) == (status, reason)
+    if status == 420:
+        assert rejection.headers == (("Unsupported", "a, b"),)
+
+
+def test_two_lengths_that_differ_conflict() -> None:
+    rejection = validate(
+        as_request(request_bytes(body="abc").replace(b"\r\n\r\nabc", b"\r\nl: 2\r\n\r\nabc"))
+    )
+    assert rejection is not None
+    assert rejection.reason == "Conflicting Content-Length"
+
+
+def test_an_ack_is_not_asked_for_extensions() -> None:
+    assert validate(request("ACK", more="Require: x\r\n")) is None
+
+
+def test_responses_are_dropped_when_they_cannot_be_ours() -> None:
+    good = response_to(request_bytes())
+    assert response_fault(as_response(good)) is None
+    assert response_fault(as_response(good.replace(b"SIP/2.0 200", b"SIP/1.0 200"))) == "version"
+    assert (
+        response_fault(as_response(good.replace(b"Via:", b"Via: SIP/2.0/UDP x;branch=1\r\nVia:")))
+        == "more than one Via"
+    )
+    assert response_fault(as_response(good.replace(b";branch=z9hG4bK1", b""))) == "no branch"
+    assert response_fault(as_response(good.replace(b"CSeq: 1", b"CSeq: x"))) == "no number and method"
+    broken = parse(good.replace(b"Content-Length: 0", b"Content-Length: 9"))
+    assert (
+        response_fault(as_response(good.replace(b"Content-Length: 0", b"Content-Length: 9")))
+        == broken.fault[1]
+    )  # type: ignore[index]
