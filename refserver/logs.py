@@ -102,7 +102,7 @@ class LogWriter:
                 ending = self._ending
             texts: dict[str, list[str]] = {}
             for name, text in batch:
-                texts.setdefault(name, []).append(text)
+                texts.setdefault(name if self._directory else "", []).append(text)
             for name, parts in texts.items():
                 self._write(name, "\n".join(parts) + "\n")
             if ending and not self._queue:
