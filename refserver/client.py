@@ -254,6 +254,15 @@ class Client(TLibraryFunctions, asyncio.Protocol):
                 f"{self.application}: no {meaning} within {limit_s:g} s (waiting unread: {seen})"
             ) from None
 
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be read."""
+        return len(self._events.unread())
+
+    def unread(self) -> list[Message]:
+        """Take every message that waits now, oldest first."""
+        return self._events.take()
+
     async def linked(self) -> Message:
         """EventLinkConnected once it came; raises `TLibError` when the server refused, `ConnectionLost`."""
         return await asyncio.shield(self._linked)

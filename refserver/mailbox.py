@@ -69,6 +69,12 @@ class Mailbox(Generic[T]):
         """What waits, oldest first."""
         return list(self._queue)
 
+    def take(self) -> list[T]:
+        """Remove and return what waits, oldest first."""
+        taken = list(self._queue)
+        self._queue.clear()
+        return taken
+
     async def get(self, wants: Callable[[T], bool] | None = None) -> T:
         """The oldest event that `wants` accepts, now or to come; raises `Closed`, `EventsLost`."""
         if self._lost:

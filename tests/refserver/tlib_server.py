@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tlib_proto.constants import Attribute, MessageType
 from tlib_proto.limits import Limits
-from tlib_proto.records import Greeted, Incoming, Message, Output, Value, Write
+from tlib_proto.records import Greeted, Hello, Incoming, Message, Output, Value, Write
 from tlib_proto.session import ServerSession
 
 Answer = Callable[[Message], list[Message]]
@@ -20,8 +20,9 @@ class ScriptedServer(asyncio.Protocol):
         self.answer = answer
         self.refuse = refuse
         self.silent = silent
+        self.refused_roles: tuple[str, ...] = ()
         self.received: list[Message] = []
-        self.hello = None
+        self.hello: Hello | None = None
         self.session: ServerSession | None = None
         self.transport: asyncio.Transport | None = None
 
@@ -48,8 +49,8 @@ class ScriptedServer(asyncio.Protocol):
             elif isinstance(item, Greeted) and not self.silent:
                 more: list[Output] = []
                 self.hello = item.hello
-                if self.refuse:
-                    self.session.refuse(self.now(), self.refuse, "go away", more)
+                if self.refuse or item.hello.role in self.refused_roles:
+                    self.session.refuse(self.now(), self.refuse or 1158, "go away", more)
                 else:
                     self.session.accept(self.now(), {Attribute.NodeName: "n1"}, more)
                 self.perform(more)
