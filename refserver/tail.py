@@ -105,7 +105,7 @@ async def run(given: argparse.Namespace, secret: str) -> int:
     except (ClientError, OSError) as error:
         print(f"refserver tail: {given.port[0]}:{given.port[1]}: {error}", file=sys.stderr)
         if isinstance(error, TLibError):
-            print("roles by port: router, reporting (IPport), desktop, smart (TCport), monitor", file=sys.stderr)
+            print("IPport: reporting; TCport: desktop, smart; SmartProxy: monitor", file=sys.stderr)
         return 1
     loop = asyncio.get_running_loop()
     async with client:
