@@ -120,6 +120,10 @@ class Follower:
         """The sources that a DN has, within reach or not."""
         return list(self._dns.get(dn, ()))
 
+    def all_sources(self) -> list[str]:
+        """Every source that tells of some DN."""
+        return list(self._sources)
+
     def following(self, source: str) -> list[str]:
         """The DNs that a source tells of."""
         return list(self._sources.get(source, ()))

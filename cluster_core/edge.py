@@ -1,0 +1,198 @@
+"""The first wall: the one room that turns bytes into values and values into bytes (design 3).
+
+It hosts the SIP endpoint and one T-Library session a stream. What they say comes back as values: `sip_out` for SIP,
+pairs of a stream and a record for T-Library. The node takes them from here to the room that they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cluster_core.core import Core
+from cluster_core.inputs import Datagram, Opened
+from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
+from sip_proto import Endpoint, EndpointSettings, Transmit
+from sip_proto import Output as SipRecord
+from tlib_proto import ClientSession, Ended, Hello, Message, ServerSession, TlibRecord, Write, encode
+
+SUBSYSTEMS = {
+    "tlib": Subsystem.MAIN,
+    "iproxy": Subsystem.INTERACTION_PROXY,
+    "tcontroller": Subsystem.T_CONTROLLER,
+    "smartproxy": Subsystem.SMART_PROXY,
+}
+
+
+class Gone(NamedTuple):
+    """A stream's session has ended; `listener` is the listener or dialler that it belonged to."""
+
+    listener: str
+
+
+class Stream:
+    """One open stream: its session, the listener or dialler that it belongs to, and who is at the other end."""
+
+    __slots__ = ("listener", "loopback", "peer", "session")
+
+    def __init__(
+        self, session: ServerSession | ClientSession, listener: str, peer: str, loopback: bool
+    ) -> None:
+        self.session = session
+        self.listener = listener
+        self.peer = peer
+        self.loopback = loopback
+
+
+class Edge:
+    """Bytes on one side, values on the other; nothing is decided here."""
+
+    def __init__(self, core: Core, seed: bytes) -> None:
+        self._core = core
+        host, _, port = core.member.sip.rpartition(":")
+        address = (host.strip("[]"), int(port))
+        self.sip = Endpoint(EndpointSettings(listeners={"sip": address}, node=core.node.number), seed)
+        self.sip_out: list[SipRecord] = []
+        self.tlib_out: list[tuple[int, TlibRecord | Gone]] = []
+        self.streams: dict[int, Stream] = {}
+        self._dialling: dict[int, tuple[Hello, str]] = {}
+        self._next_dial = 1
+
+    def datagram(self, now: int, given: Datagram) -> None:
+        """Hand a datagram to the SIP endpoint."""
+        self.sip.receive_datagram(now, given.listener, given.source, given.data, self.sip_out)
+
+    def flush_sip(self, out: list[AnyOutput]) -> list[SipRecord]:
+        """Turn what the endpoint transmits into outputs, and return the rest of what it said, in order."""
+        said = []
+        for record in self.sip_out:
+            if type(record) is Transmit:
+                out.append(
+                    SendDatagram(Subsystem.CALL_MANAGER, record.listener, record.destination, record.data)
+                )
+            else:
+                said.append(record)
+        self.sip_out.clear()
+        return said
+
+    def opened(self, now: int, given: Opened, out: list[AnyOutput]) -> None:
+        """A stream is open: start the session of its role, or close it when the table of streams is full."""
+        limits = self._core.limits
+        if given.listener == "dial":
+            dialled = self._dialling.pop(given.conn, None)
+            if dialled is None:
+                out.append(Close(Subsystem.TRANSPORT, given.conn, "nobody waits for this stream"))
+                return
+            hello, listener = dialled
+            client = ClientSession(now, hello, keepalive_us=limits.link_ping_us)
+            self.streams[given.conn] = Stream(client, listener, given.peer, given.loopback)
+            said: list[TlibRecord] = []
+            client.start(now, said)
+            self._sort(given.conn, said, out)
+        elif len(self.streams) >= limits.connections:
+            out.append(
+                Fault(Subsystem.TRANSPORT, "too-many-connections", f"refused {given.peer}", given.conn)
+            )
+            out.append(Close(SUBSYSTEMS[given.listener], given.conn, "too many connections"))
+            return
+        else:
+            session = ServerSession(now)
+            self.streams[given.conn] = Stream(session, given.listener, given.peer, given.loopback)
+        self._rearm(given.conn)
+
+    def received(self, now: int, conn: int, data: bytes, out: list[AnyOutput]) -> None:
+        """Hand bytes of a stream to its session; bytes of a stream that was closed meanwhile are dropped."""
+        stream = self.streams.get(conn)
+        if stream is None:
+            return
+        said: list[TlibRecord] = []
+        stream.session.receive_data(now, data, said)
+        self._sort(conn, said, out)
+        self._rearm(conn)
+
+    def closed(self, conn: int) -> str | None:
+        """Forget a stream that is gone; returns the listener or dialler it belonged to, None if unknown."""
+        stream = self.streams.pop(conn, None)
+        self._core.arm("conn", conn, None)
+        if stream is not None:
+            return stream.listener
+        dialled = self._dialling.pop(conn, None)
+        return None if dialled is None else dialled[1]
+
+    def dial(self, hello: Hello, address: str, dialler: str, out: list[AnyOutput]) -> int:
+        """Ask for a stream to a T-Library port and greet there; returns its number."""
+        conn = self._next_dial
+        self._next_dial += 2
+        self._dialling[conn] = (hello, dialler)
+        out.append(Dial(SUBSYSTEMS[dialler.partition("-")[0]], conn, address))
+        return conn
+
+    def accept(
+        self, now: int, conn: int, attributes: dict[int, int | str], keepalive_us: int, out: list[AnyOutput]
+    ) -> None:
+        """Answer a Hello by EventLinkConnected."""
+        said: list[TlibRecord] = []
+        session = self.streams[conn].session
+        assert isinstance(session, ServerSession)
+        session.accept(now, dict(attributes), said, keepalive_us=keepalive_us)
+        self._sort(conn, said, out)
+        self._rearm(conn)
+
+    def refuse(self, now: int, conn: int, code: int, text: str, out: list[AnyOutput]) -> None:
+        """Answer a Hello by EventError and close."""
+        said: list[TlibRecord] = []
+        session = self.streams[conn].session
+        assert isinstance(session, ServerSession)
+        session.refuse(now, code, text, said)
+        self._sort(conn, said, out)
+
+    def send(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
+        """Send one message to one stream, if it is still open."""
+        self.send_frame(now, (conn,), encode(message), out)
+
+    def send_frame(self, now: int, conns: Sequence[int], frame: bytes, out: list[AnyOutput]) -> None:
+        """Send one encoded message to many streams; those that are closed are left out."""
+        ready: dict[Subsystem, list[int]] = {}
+        said: list[TlibRecord] = []  # each session writes the same frame: it leaves as one Send
+        for conn in conns:
+            stream = self.streams.get(conn)
+            if stream is not None:
+                stream.session.send_frame(now, frame, said)
+                ready.setdefault(SUBSYSTEMS[stream.listener.partition("-")[0]], []).append(conn)
+        for subsystem, group in ready.items():
+            out.append(Send(subsystem, tuple(group), (frame,)))
+
+    def close(self, now: int, conn: int, why: str, out: list[AnyOutput]) -> None:
+        """Close a stream from our side; it is forgotten at once."""
+        stream = self.streams.get(conn)
+        if stream is not None:
+            said: list[TlibRecord] = []
+            stream.session.close(now, why, said)
+            self._sort(conn, said, out)
+
+    def timeout(self, now: int, conn: int, out: list[AnyOutput]) -> None:
+        """A session's deadline has come."""
+        stream = self.streams.get(conn)
+        if stream is not None:
+            said: list[TlibRecord] = []
+            stream.session.handle_timeout(now, said)
+            self._sort(conn, said, out)
+            self._rearm(conn)
+
+    def _sort(self, conn: int, said: list[TlibRecord], out: list[AnyOutput]) -> None:
+        stream = self.streams[conn]
+        subsystem = SUBSYSTEMS[stream.listener.partition("-")[0]]
+        for record in said:
+            if type(record) is Write:
+                out.append(Send(subsystem, (conn,), (record.data,)))
+            else:
+                if type(record) is Ended:
+                    out.append(Close(subsystem, conn, record.text))
+                    self.closed(conn)
+                    self.tlib_out.append((conn, Gone(stream.listener)))
+                    return
+                self.tlib_out.append((conn, record))
+
+    def _rearm(self, conn: int) -> None:
+        stream = self.streams.get(conn)
+        self._core.arm("conn", conn, None if stream is None else stream.session.next_deadline())

@@ -1,0 +1,38 @@
+"""Every bound of a node in one place: nothing a peer sends grows memory beyond these (design 3, rule 5)."""
+
+from __future__ import annotations
+
+import msgspec
+
+SECOND_US = 1_000_000
+MILLISECOND_US = 1_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of tables, queues and waits of one node; counts, bytes or microseconds as the name says."""
+
+    connections: int = 2_048
+    unproven_connections: int = 1_280
+    registrations_per_client: int = 200_000
+    calls: int = 10_000
+    calls_per_dn: int = 16
+    user_data_bytes: int = 16_000
+    bindings_per_dn: int = 4
+    requests_in_flight: int = 4_096
+    write_queue_bytes: int = 4 * 1_048_576
+    forwards_unacknowledged: int = 1_000
+    iproxy_backlog_bytes: int = 64 * 1_048_576
+    request_deadline_us: int = 15 * SECOND_US
+    locate_deadline_us: int = 200 * MILLISECOND_US
+    peer_loss_us: int = 300 * MILLISECOND_US
+    parties_deadline_us: int = 1 * SECOND_US
+    link_ping_us: int = 1 * SECOND_US
+    link_redial_us: int = 500 * MILLISECOND_US
+    membership_refresh_us: int = 1 * SECOND_US
+    membership_margin_us: int = 100 * MILLISECOND_US
+    ring_us: int = 60 * SECOND_US
+    routing_us: int = 30 * SECOND_US
+    claim_deadline_us: int = 2 * SECOND_US
+    registration_min_s: int = 5
+    registration_max_s: int = 3_600
+    keepalive_us: int = 0

@@ -1,0 +1,295 @@
+"""One node of the cluster: takes each input to its room, and what rooms say to each other onward (design 3).
+
+This room owns the tables and dispatches; it decides nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from cluster_core.clients import Client, Clients
+from cluster_core.core import Core
+from cluster_core.edge import Edge, Gone
+from cluster_core.errors import LocalError
+from cluster_core.inputs import (
+    Answered,
+    AnyInput,
+    Apply,
+    Changed,
+    Closed,
+    Datagram,
+    Opened,
+    Operator,
+    Received,
+    Role,
+    Timeout,
+    WallClock,
+    Writable,
+)
+from cluster_core.interaction_proxy import InteractionProxy
+from cluster_core.outputs import AnyOutput, Fault, Replicate, Subsystem
+from cluster_core.requests import Requests
+from cluster_core.rights import PORTS, check, served_where
+from cluster_core.session_controller import SessionController
+from cluster_core.settings import ClientRole, ClusterSettings
+from cluster_core.smart_proxy import SmartProxy
+from cluster_core.store import Store
+from cluster_core.t_controller import TController
+from tlib_proto import Greeted, Incoming, Linked
+
+_EXPIRIES_AT_ONCE = 10_000
+
+
+class ClusterNode:
+    """The whole of a node behind one method (design 3).
+
+    Feed `WallClock` and `Role` first. `handle` takes one input and appends outputs, whose order is the order of
+    performance; nothing is left to drain. LocalError for what the host may not say; it changes nothing.
+    """
+
+    def __init__(self, settings: ClusterSettings, node: str, member: str, seed: bytes) -> None:
+        self._core = Core(settings, node, member, _derived(seed, "ids"))
+        core = self._core
+        self._edge = Edge(core, _derived(seed, "sip"))
+        self._requests = Requests(core, self._edge)
+        self._clients = Clients(core, self._edge, self._requests)
+        self.t_controller = TController(core, self._edge, self._requests, self._clients)
+        self.session_controller = SessionController(
+            core, self._edge, self._requests, self._clients, _derived(seed, "digest")
+        )
+        self.interaction_proxy = InteractionProxy(core, self._clients)
+        self.smart_proxy = SmartProxy(core, self._edge, self._requests, self._clients)
+        self.t_controller.calls = self.session_controller
+        self.session_controller.calls.reporter = self.interaction_proxy
+        self.session_controller.calls.distributor = self.t_controller
+        self.session_controller.delivery.locator = self.t_controller
+        self.session_controller.registrar.bindings = self.t_controller
+        self._now = 0
+        self._inputs: dict[type, Any] = {
+            WallClock: self._wall_clock,
+            Role: self._role,
+            Opened: self._edge.opened,
+            Received: lambda now, given, out: self._edge.received(now, given.conn, given.data, out),
+            Closed: lambda now, given, out: self._closed(now, given.conn, out),
+            Datagram: lambda now, given, out: self._edge.datagram(now, given),
+            Writable: lambda now, given, out: None,
+            Answered: self.t_controller.ownership.answered,
+            Changed: self.t_controller.ownership.changed,
+            Apply: self._apply,
+            Operator: self._operator,
+            Timeout: self._timeout,
+        }
+        ownership, links = self.t_controller.ownership, self.t_controller.links
+        self._timers: dict[str, Any] = {
+            "sip": lambda now, key, out: self._edge.sip.handle_timeout(now, self._edge.sip_out),
+            "conn": self._edge.timeout,
+            "request": self._requests.timeout,
+            "membership": lambda now, key, out: ownership.membership_timeout(now, out),
+            "fence": lambda now, key, out: ownership.fence_timeout(now, out),
+            "claim": ownership.claim_timeout,
+            "release": ownership.release_timeout,
+            "dial": links.dial_timeout,
+            "away": links.away_timeout,
+            "linkreq": links.request_timeout,
+            "binding": self.t_controller.owned.binding_timeout,
+            "waiting": self.t_controller.registrations.waiting_timeout,
+            "ring": self.session_controller.delivery.ring_timeout,
+            "route": self.session_controller.routing.route_timeout,
+            "upstream": self.smart_proxy.dial_timeout,
+        }
+        self._requests_of: dict[str, Any] = {
+            "tlib": self.session_controller.client_request,
+            "iproxy": self.interaction_proxy.request,
+            "tcontroller": self.t_controller.request,
+            "smartproxy": self.smart_proxy.request,
+        }
+
+    @property
+    def store(self) -> Store:
+        """The durable tables, for reading."""
+        return self._core.store
+
+    def handle(self, now: int, given: AnyInput, out: list[AnyOutput]) -> None:
+        """Take one input; `now` is in microseconds and never decreases."""
+        if now < self._now:
+            raise LocalError(f"time went back from {self._now} to {now}")
+        handler = self._inputs.get(type(given))
+        if handler is None:
+            raise LocalError(f"{type(given).__name__} is no input")
+        self._now = now
+        handler(now, given, out)
+        while self._edge.tlib_out or self._edge.sip_out:
+            said, self._edge.tlib_out = self._edge.tlib_out, []
+            for conn, record in said:
+                self._tlib(now, conn, record, out)
+            for sip in self._edge.flush_sip(out):
+                self.session_controller.sip(now, sip, out)
+        self._core.arm("sip", 0, self._edge.sip.next_deadline())
+        changes = self._core.store.changes()
+        if changes:
+            out.append(Replicate(Subsystem.MAIN, changes))
+
+    def next_deadline(self) -> int | None:
+        """When `Timeout` is due, None for never."""
+        return self._core.timers.next_deadline()
+
+    def status(self) -> dict[str, object]:
+        """What an operator sees: role, links, sizes of tables; nothing of any call or client."""
+        links = self.t_controller.links
+        return {
+            "node": self._core.name,
+            "role": "primary" if self._core.primary else "backup",
+            "member": self.t_controller.ownership.acting,
+            "incarnation": self._core.ids.incarnation,
+            "links": {
+                peer.name: "up" if peer.up else "cut" if peer.cut else "down" for peer in links.peers.values()
+            },
+            "smart_proxy_synchronised": self.smart_proxy.is_synchronised,
+            "counts": self.counts(),
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Sizes of tables: what must be 0 when nothing goes on, and what is connected or owned."""
+        sc = self.session_controller
+        return {
+            "calls": len(sc.calls.calls),
+            "parties": len(sc.calls.parties),
+            "legs": len(sc.legs),
+            "offers": len(sc.talk),
+            "asked": len(sc.control) + len(sc.registrar),
+            "requests": len(self._requests),
+            "clients": len(self._clients.table),
+            "streams": len(self._edge.streams),
+            "owned_dns": len(self.store.rows("dns")),
+            "agents": len(self.store.rows("agents")),
+            **{f"sip_{name}": size for name, size in self._edge.sip.counts().items()},
+        }
+
+    def check(self) -> None:
+        """Assert every invariant that ties the tables together; for tests, the simulator and after a fault."""
+        self._edge.sip.check()
+        calls = self.session_controller.calls
+        for number, party in calls.parties.items():
+            assert number in calls.calls[party.conn_id].parties, f"party {number} is in no call"
+            assert not party.leg or calls.by_leg.get(party.leg) == number, f"leg of party {number}"
+        for conn_id, call in calls.calls.items():
+            assert all(party in calls.parties for party in call.parties), (
+                f"call {conn_id:016x} names a lost party"
+            )
+            assert call.answered == (self.store.get("calls", conn_id) is not None), (
+                f"call {conn_id:016x} durable"
+            )
+        for table in ("calls", "parties"):
+            live = calls.calls if table == "calls" else calls.parties
+            assert all(key in live for key in self.store.rows(table)), f"{table} that ended are still durable"
+        for dn, picture in self.t_controller.streams.mine.items():
+            record = self.store.get("dns", dn)
+            assert not picture.owned or record is not None, f"an owner's picture of {dn} without its record"
+            if picture.owned and record is not None:
+                assert (record.epoch, record.seq) == (picture.epoch, picture.seq), f"place of {dn}"
+        for conn, client in self._clients.table.items():
+            assert conn in self._edge.streams, f"client on closed stream {conn}"
+            assert client.conn == conn
+
+    def _wall_clock(self, now: int, given: WallClock, out: list[AnyOutput]) -> None:
+        self._core.wall_base_us = given.base_us
+        self._clients.started_us = self._clients.started_us or self._core.wall_us(now)
+
+    def _role(self, now: int, given: Role, out: list[AnyOutput]) -> None:
+        self._core.role_epoch = given.epoch
+        if given.primary and not self._core.primary:
+            self._core.primary = True
+            self.t_controller.ownership.join(now, out)
+            self.smart_proxy.start(now, out)
+
+    def _apply(self, now: int, given: Apply, out: list[AnyOutput]) -> None:
+        if self._core.primary:
+            raise LocalError("a primary applies nothing")
+        self._core.store.apply(given.changes)
+
+    def _operator(self, now: int, given: Operator, out: list[AnyOutput]) -> None:
+        if given.command == "link" and len(given.arguments) == 2 and given.arguments[1] in ("up", "down"):
+            peer, state = given.arguments
+            if self.t_controller.links.cut(now, peer, state == "down", out):
+                return
+        elif given.command == "stop":
+            self.smart_proxy.stop(now, out)
+            self.t_controller.links.stop(now, out)
+            self.t_controller.ownership.leave(now, out)
+            return
+        text = " ".join((given.command, *given.arguments))[:200]
+        out.append(Fault(Subsystem.MAIN, "operator-command", f"not understood: {text!r}"))
+
+    def _timeout(self, now: int, given: Timeout, out: list[AnyOutput]) -> None:
+        for _ in range(_EXPIRIES_AT_ONCE):
+            due = self._core.timers.pop_due(now)
+            if due is None:
+                return
+            self._timers[due[0]](now, due[1], out)
+            if self._edge.sip_out or self._edge.tlib_out:
+                return
+
+    def _closed(self, now: int, conn: int, out: list[AnyOutput]) -> None:
+        listener = self._edge.closed(conn)
+        if listener is not None:
+            self._edge.tlib_out.append((conn, Gone(listener)))
+
+    def _tlib(self, now: int, conn: int, record: object, out: list[AnyOutput]) -> None:
+        if isinstance(record, Gone):
+            self._gone(now, conn, record.listener, out)
+            return
+        stream = self._edge.streams.get(conn)
+        if stream is None:
+            return
+        if isinstance(record, Greeted):
+            self._greeted(now, conn, record, out)
+        elif stream.listener == "smartproxy-link":
+            if isinstance(record, Linked):
+                self.smart_proxy.linked(now, conn, record.message, out)
+            elif isinstance(record, Incoming):
+                self.smart_proxy.incoming(now, conn, record.message, out)
+        elif isinstance(record, Linked):
+            self.t_controller.links.linked(now, conn, record.message, out)
+        elif isinstance(record, Incoming):
+            client = self._clients.table.get(conn)
+            if client is None or client.role is ClientRole.PEER:
+                self.t_controller.links.incoming(now, conn, record.message, out)
+            else:
+                self._request(now, client, record, out)
+
+    def _greeted(self, now: int, conn: int, record: Greeted, out: list[AnyOutput]) -> None:
+        client = self._clients.greeted(now, conn, record, out)
+        if client is None:
+            return
+        if client.role is ClientRole.PEER:
+            self.t_controller.links.greeted(now, client, record, out)
+        elif client.role is ClientRole.REPORTING:
+            self.interaction_proxy.accepted(client)
+
+    def _request(self, now: int, client: Client, record: Incoming, out: list[AnyOutput]) -> None:
+        message = record.message
+        refused = check(client.listener, client.role, message.id)
+        if refused is not None:
+            where = served_where(message.id)
+            port = PORTS[client.listener]
+            self._requests.refuse(now, client.conn, message, refused, out, port=port, where=where)
+        else:
+            self._requests_of[client.listener](now, client, message, out)
+
+    def _gone(self, now: int, conn: int, listener: str, out: list[AnyOutput]) -> None:
+        if listener == "smartproxy-link":
+            self.smart_proxy.gone(now, conn, out)
+            return
+        client = self._clients.gone(conn)
+        if client is not None and client.role is ClientRole.REPORTING:
+            self.interaction_proxy.gone(client)
+        elif client is not None and listener == "tcontroller" and client.role is not ClientRole.PEER:
+            self.t_controller.client_gone(now, client, out)
+        elif listener.startswith("tcontroller"):
+            self.t_controller.links.gone(now, conn, out)
+
+
+def _derived(seed: bytes, purpose: str) -> bytes:
+    """A seed of its own for each purpose."""
+    return hashlib.blake2b(purpose.encode(), key=seed[:64], digest_size=32).digest()

@@ -1,0 +1,276 @@
+"""The table of calls: created, kept, told about, ended (seed, Session Controller).
+
+Every event of a call leaves through here: to this node's routers at once, to Interaction Proxy, and to T-Controller,
+which finds the DN's owner. A call is durable from the moment it is answered.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from cluster_core.clients import Clients
+from cluster_core.core import Cause, Core
+from cluster_core.outputs import AnyOutput
+from cluster_core.records import CallRecord, CallView, PartyRecord
+from cluster_core.requests import Requests
+from cluster_core.session_controller.tables import NULL, TRANSITIONS, PartyInput
+from tlib_proto import (
+    Attribute,
+    CallState,
+    CallType,
+    DNRole,
+    KVList,
+    Message,
+    MessageType,
+    PartyState,
+    Value,
+    build,
+    encode,
+)
+
+
+class Reporter(Protocol):
+    """Interaction Proxy, as calls see it."""
+
+    def call_created(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
+        """A call begins."""
+
+    def call_event(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
+        """A T-Event of a call."""
+
+    def call_deleted(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
+        """A call is over."""
+
+
+class Distributor(Protocol):
+    """T-Controller, as calls see it."""
+
+    def call_event(
+        self, now: int, dn: str, event: Message, cause: Cause | None, out: list[AnyOutput]
+    ) -> None:
+        """An event of a call of this node on one of its DNs."""
+
+
+class Calls:
+    """Calls and parties by their ids, parties by their SIP legs and DNs."""
+
+    def __init__(self, core: Core, clients: Clients, requests: Requests) -> None:
+        self._core = core
+        self._clients = clients
+        self._requests = requests
+        self.reporter: Reporter
+        self.distributor: Distributor
+        self.calls: dict[int, CallRecord] = {}
+        self.parties: dict[int, PartyRecord] = {}
+        self.by_leg: dict[int, int] = {}
+        self._by_dn: dict[str, dict[int, None]] = {}
+        self._causes: dict[tuple[int, PartyInput], Cause] = {}
+
+    def create(
+        self, now: int, call_type: CallType, ani: str, dnis: str, user_data: KVList, out: list[AnyOutput]
+    ) -> CallRecord | None:
+        """A new call, told to reporting; None when the table is full."""
+        if len(self.calls) >= self._core.limits.calls:
+            return None
+        ids = self._core.ids
+        call = CallRecord(
+            ids.conn_id(), ids.call_uuid(), int(call_type), ani, dnis, user_data, self._core.wall_us(now)
+        )
+        self.calls[call.conn_id] = call
+        self.reporter.call_created(
+            now, call.conn_id, self._call_event(now, call, MessageType.EventCallCreated), out
+        )
+        return call
+
+    def add(self, call: CallRecord, dn: str, kind: str, role: DNRole, leg: int, other_dn: str) -> PartyRecord:
+        """A new party of a call; nothing is told before its first step."""
+        party = PartyRecord(
+            self._core.ids.party(), call.conn_id, dn, kind, int(role), int(NULL), leg, other_dn, call.queue
+        )
+        self.parties[party.party] = party
+        call.parties = (*call.parties, party.party)
+        if leg:
+            self.by_leg[leg] = party.party
+        self._by_dn.setdefault(dn, {})[party.party] = None
+        self.keep(call, party)
+        return party
+
+    def set_leg(self, party: PartyRecord, leg: int) -> None:
+        """The party is reached over this SIP leg from now on, 0 for none."""
+        self.by_leg.pop(party.leg, None)
+        party.leg = leg
+        if leg:
+            self.by_leg[leg] = party.party
+
+    def keep(self, call: CallRecord, *parties: PartyRecord) -> None:
+        """What changed of an answered call goes to the store."""
+        if call.answered:
+            self._core.store.put("calls", call.conn_id, call)
+            for party in parties:
+                self._core.store.put("parties", party.party, party)
+
+    def answered(self, call: CallRecord) -> None:
+        """The call is answered: it is durable from now on."""
+        call.answered = True
+        self.keep(call, *self.of(call))
+
+    def of(self, call: CallRecord) -> list[PartyRecord]:
+        """The parties of a call, in order of arrival."""
+        return [self.parties[party] for party in call.parties]
+
+    def other(self, party: PartyRecord) -> PartyRecord | None:
+        """The party at the other end: the one that has, or is about to have, a SIP leg."""
+        call = self.calls[party.conn_id]
+        for candidate in reversed(self.of(call)):
+            if candidate is not party and candidate.kind != "queue":
+                return candidate
+        return None
+
+    def queue_of(self, call: CallRecord) -> PartyRecord | None:
+        """The Routing Point where the call waits, if it waits."""
+        for party in self.of(call):
+            if party.kind == "queue":
+                return party
+        return None
+
+    def party_on(self, call: CallRecord, dn: str) -> PartyRecord | None:
+        """The call's party on a DN."""
+        for party in self.of(call):
+            if party.dn == dn:
+                return party
+        return None
+
+    def of_leg(self, leg: int) -> PartyRecord | None:
+        """The party that a SIP leg belongs to."""
+        number = self.by_leg.get(leg)
+        return None if number is None else self.parties[number]
+
+    def views(self, dn: str) -> tuple[CallView, ...]:
+        """What the DN's owner knows of this node's calls on it."""
+        seen = []
+        for number in self._by_dn.get(dn, ()):
+            party = self.parties[number]
+            if party.state != NULL:
+                call = self.calls[party.conn_id]
+                seen.append(
+                    CallView(
+                        party.conn_id, call.call_type, _shown(party.state), party.other_dn, self._core.name
+                    )
+                )
+        return tuple(seen)
+
+    def dns(self) -> list[str]:
+        """The DNs of the switch that have a party here."""
+        return [dn for dn in self._by_dn if dn in self._core.settings.dns]
+
+    def busy(self, dn: str) -> bool:
+        """Whether a DN has as many calls here as it may have."""
+        return len(self._by_dn.get(dn, ())) >= self._core.limits.calls_per_dn
+
+    def expect(self, party: PartyRecord, given: PartyInput, cause: Cause) -> None:
+        """The next event of this input on the party answers that request."""
+        self._causes[party.party, given] = cause
+
+    def expected(self, party: PartyRecord, given: PartyInput) -> Cause | None:
+        """Who waits for this input, if anybody; nobody waits any longer."""
+        return self._causes.pop((party.party, given), None)
+
+    def step(
+        self,
+        now: int,
+        party: PartyRecord,
+        given: PartyInput,
+        out: list[AnyOutput],
+        state: CallState = CallState.Ok,
+        **more: Value,
+    ) -> bool:
+        """Give a party an input: its state moves and the event of the row is told; False without a row."""
+        row = TRANSITIONS.get((PartyState(party.state), given))
+        if row is None:
+            return False
+        party.state = int(row.next)
+        call = self.calls[party.conn_id]
+        self.keep(call, party)
+        if party.kind in ("extension", "queue"):
+            self.tell(now, party, row.event, self.expected(party, given), out, CallState=state, **more)
+        return True
+
+    def tell(
+        self,
+        now: int,
+        party: PartyRecord,
+        kind: MessageType,
+        cause: Cause | None,
+        out: list[AnyOutput],
+        **more: Value,
+    ) -> None:
+        """Tell an event of a party to everyone who may hear it; the copy of the one who asked answers the request."""
+        call = self.calls[party.conn_id]
+        attributes = self._attributes(now, call)
+        attributes[Attribute.ThisDN] = party.dn
+        attributes[Attribute.ThisDNRole] = party.role
+        if party.other_dn and kind is not MessageType.EventAttachedDataChanged:
+            attributes[Attribute.OtherDN] = party.other_dn
+            origin = party.role == DNRole.Origination
+            attributes[Attribute.OtherDNRole] = DNRole.Destination if origin else DNRole.Origination
+        if party.kind == "queue" or party.queue:
+            attributes[Attribute.ThisQueue] = party.queue or party.dn
+        for name, value in more.items():
+            attributes[Attribute[name]] = value
+        message = build.event(kind, attributes)
+        self.reporter.call_event(now, call.conn_id, message, out)
+        self._clients.deliver(now, self._clients.watchers("tlib", party.dn), message, cause, out)
+        self.distributor.call_event(now, party.dn, message, cause, out)
+        if cause is not None:
+            self._requests.done(now, cause, message, encode(message), out)
+
+    def leave(self, now: int, party: PartyRecord) -> None:
+        """A party is gone from its call and from every table."""
+        call = self.calls[party.conn_id]
+        call.parties = tuple(number for number in call.parties if number != party.party)
+        del self.parties[party.party]
+        self.by_leg.pop(party.leg, None)
+        there = self._by_dn[party.dn]
+        del there[party.party]
+        if not there:
+            del self._by_dn[party.dn]
+        for key in [key for key in self._causes if key[0] == party.party]:
+            del self._causes[key]
+        self._core.store.drop("parties", party.party)
+        self.keep(call)
+
+    def end(self, now: int, call: CallRecord, out: list[AnyOutput]) -> None:
+        """The call is over: nothing of it stays."""
+        for party in self.of(call):
+            self.leave(now, party)
+        del self.calls[call.conn_id]
+        for timer in ("ring", "route"):
+            self._core.arm(timer, call.conn_id, None)
+        self._core.store.drop("calls", call.conn_id)
+        self.reporter.call_deleted(
+            now, call.conn_id, self._call_event(now, call, MessageType.EventCallDeleted), out
+        )
+
+    def _attributes(self, now: int, call: CallRecord) -> dict[int, Value]:
+        attributes: dict[int, Value] = {
+            Attribute.ConnID: call.conn_id,
+            Attribute.CallID: call.conn_id & 0xFFFF_FFFF,
+            Attribute.CallUUID: call.call_uuid,
+            Attribute.CallType: call.call_type,
+            **self._clients.time(now),
+        }
+        if call.ani:
+            attributes[Attribute.ANI] = call.ani
+        if call.dnis:
+            attributes[Attribute.DNIS] = call.dnis
+        if call.user_data:
+            attributes[Attribute.UserData] = call.user_data
+        return attributes
+
+    def _call_event(self, now: int, call: CallRecord, kind: MessageType) -> Message:
+        return Message(kind, 0, self._attributes(now, call))
+
+
+def _shown(state: int) -> int:
+    """A dialling party is shown as its event shows it."""
+    return int(PartyState.Initiated | PartyState.Dialing) if state == PartyState.Initiated else state

@@ -1,0 +1,166 @@
+"""What programs ask of calls: make, answer, release, hold, retrieve, route, attach data (published call models)."""
+
+from __future__ import annotations
+
+from cluster_core.core import Cause, Core
+from cluster_core.dial_plan import DialPlan
+from cluster_core.outputs import AnyOutput
+from cluster_core.records import CallRecord, PartyRecord
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.delivery import Delivery
+from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.routing import Routing
+from cluster_core.session_controller.tables import NULL, RINGING, PartyInput
+from cluster_core.session_controller.talk import Talk
+from cluster_core.settings import DnType
+from tlib_proto import Attribute, CallType, DNRole, KVList, Message, MessageType, encode
+
+
+class Control:
+    """Requests of programs on this node's calls."""
+
+    def __init__(
+        self,
+        core: Core,
+        requests: Requests,
+        calls: Calls,
+        legs: Legs,
+        delivery: Delivery,
+        routing: Routing,
+        talk: Talk,
+        plan: DialPlan,
+    ) -> None:
+        self._core = core
+        self._requests = requests
+        self._calls = calls
+        self._legs = legs
+        self._delivery = delivery
+        self._routing = routing
+        self._talk = talk
+        self._plan = plan
+        self._asked: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
+        """Serve one request; every way ends in an event for the requester or in EventError."""
+        if message.id == MessageType.RequestMakeCall:
+            self._make(now, message, cause, out)
+            return
+        call = self._calls.calls.get(message.number(Attribute.ConnID))
+        if call is None:
+            self._requests.fail(now, cause, Condition.INVALID_CONNID, out)
+            return
+        party = self._calls.party_on(call, message.text(Attribute.ThisDN))
+        if party is None:
+            self._requests.fail(now, cause, Condition.NO_SUCH_PARTY, out)
+        elif message.id == MessageType.RequestRouteCall:
+            self._routing.route(now, call, message, cause, out)
+        elif message.id == MessageType.RequestAttachUserData:
+            self._attach(now, call, party, message.pairs(Attribute.UserData), cause, out)
+        elif message.id == MessageType.RequestAnswerCall:
+            self._answer(now, party, cause, out)
+        elif message.id == MessageType.RequestReleaseCall:
+            self._release(now, call, party, cause, out)
+        elif message.id == MessageType.RequestHoldCall:
+            self._talk.program(now, party, PartyInput.HOLD, cause, out)
+        elif message.id == MessageType.RequestRetrieveCall:
+            self._talk.program(now, party, PartyInput.RETRIEVE, cause, out)
+        else:
+            self._requests.fail(now, cause, Condition.UNSUPPORTED, out, name=message.name)
+
+    def notified(self, now: int, handle: int, status: int, out: list[AnyOutput]) -> None:
+        """A phone's word on NOTIFY talk: it will answer by itself, or it does not do that and rings on."""
+        party = self._calls.parties.get(self._asked.pop(handle, 0))
+        if party is not None and not 200 <= status < 300:
+            cause = self._calls.expected(party, PartyInput.ANSWER)
+            self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=party.dn)
+
+    def _make(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
+        dn = message.text(Attribute.ThisDN)
+        number = message.text(Attribute.OtherDN)
+        known = self._core.settings.dns.get(dn)
+        target = self._plan.find(number)
+        if known is None or known.type is not DnType.EXTENSION:
+            self._requests.fail(now, cause, Condition.INVALID_ATTRIBUTE, out, attribute="ThisDN")
+        elif not number:
+            self._requests.fail(now, cause, Condition.MISSING_ATTRIBUTE, out, attribute="OtherDN")
+        elif target.kind is None or target.dn == dn:
+            self._requests.fail(now, cause, Condition.INVALID_DESTINATION, out)
+        elif self._calls.busy(dn):
+            self._requests.fail(now, cause, Condition.TOO_MANY, out)
+        else:
+            user_data = message.pairs(Attribute.UserData)
+            kind = CallType.Outbound if target.kind is DnType.TRUNK else CallType.Internal
+            if self._too_large(user_data):
+                self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
+                return
+            call = self._calls.create(now, kind, dn, number, user_data, out)
+            if call is None:
+                self._requests.fail(now, cause, Condition.TOO_MANY, out)
+                return
+            party = self._calls.add(call, dn, "extension", DNRole.Origination, 0, number)
+            self._calls.expect(party, PartyInput.DIAL, cause)
+            self._delivery.make(now, call, dn, out)
+
+    def _answer(self, now: int, party: PartyRecord, cause: Cause, out: list[AnyOutput]) -> None:
+        """Ask the ringing phone to answer by itself: NOTIFY with Event: talk, in its early dialog (design 11)."""
+        if party.state != RINGING or self._legs.stage(party.leg) is not Stage.OUTGOING:
+            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
+            return
+        handle = self._legs.sip.send(
+            now,
+            party.leg,
+            "NOTIFY",
+            self._legs.out,
+            headers=(("Event", "talk"), ("Subscription-State", "active")),
+        )
+        self._asked[handle] = party.party
+        self._calls.expect(party, PartyInput.ANSWER, cause)
+
+    def _release(
+        self, now: int, call: CallRecord, party: PartyRecord, cause: Cause, out: list[AnyOutput]
+    ) -> None:
+        if party.kind == "queue" or party.state == NULL:
+            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
+            return
+        self._calls.expect(party, PartyInput.RELEASE, cause)
+        by_caller = party.role == DNRole.Origination
+        self._delivery.hang_up(now, call, out, 603, abandoned=by_caller)
+
+    def _attach(
+        self,
+        now: int,
+        call: CallRecord,
+        party: PartyRecord,
+        pairs: KVList,
+        cause: Cause,
+        out: list[AnyOutput],
+    ) -> None:
+        """Attach adds, even under a key that exists; every party hears the whole list and who changed it."""
+        if not pairs:
+            self._requests.fail(now, cause, Condition.MISSING_ATTRIBUTE, out, attribute="UserData")
+            return
+        user_data = (*call.user_data, *pairs)
+        if self._too_large(user_data):
+            self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
+            return
+        call.user_data = user_data
+        self._calls.keep(call)
+        for there in self._calls.of(call):
+            if there.kind in ("extension", "queue") and there.state != NULL:
+                self._calls.tell(
+                    now,
+                    there,
+                    MessageType.EventAttachedDataChanged,
+                    cause if there is party else None,
+                    out,
+                    ThirdPartyDN=party.dn,
+                )
+
+    def _too_large(self, pairs: KVList) -> bool:
+        size = len(encode(Message(0, 0, {Attribute.UserData: pairs})))
+        return size > self._core.limits.user_data_bytes

@@ -1,0 +1,251 @@
+"""Session Controller: takes what the SIP endpoint says and what routers ask to the room that it belongs to (seed)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster_core.clients import Client, Clients
+from cluster_core.core import Cause, Core
+from cluster_core.dial_plan import DialPlan
+from cluster_core.edge import Edge
+from cluster_core.ids import node_of
+from cluster_core.outputs import AnyOutput, Fault, Subsystem
+from cluster_core.picture import Picture
+from cluster_core.records import CallRecord, CallView
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.control import Control
+from cluster_core.session_controller.delivery import Delivery
+from cluster_core.session_controller.incoming import Incoming
+from cluster_core.session_controller.legs import Legs
+from cluster_core.session_controller.registrar import Registrar
+from cluster_core.session_controller.routing import Routing
+from cluster_core.session_controller.talk import Talk
+from cluster_core.t_controller.link_records import Located
+from cluster_core.watch import Watch
+from sip_proto import (
+    Acked,
+    Answered,
+    Cancelled,
+    DialogChanged,
+    DialogEnded,
+    Ended,
+    Failed,
+    Invited,
+    Reanswered,
+    Reinvited,
+    Rejected,
+    Requested,
+    Rerefused,
+    Responded,
+    Ringing,
+    Unanswerable,
+)
+from sip_proto.digest import Challenger
+from tlib_proto import Attribute, Message, MessageType
+
+_ALLOW = (("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, NOTIFY"),)
+
+
+class SessionController:
+    """Calls of this node, and its default port."""
+
+    def __init__(self, core: Core, edge: Edge, requests: Requests, clients: Clients, seed: bytes) -> None:
+        self._core = core
+        self._edge = edge
+        self._requests = requests
+        self._clients = clients
+        plan = DialPlan(core.settings)
+        self.calls = Calls(core, clients, requests)
+        self.legs = Legs(core, edge)
+        self.delivery = Delivery(core, requests, self.calls, self.legs)
+        self.routing = Routing(core, clients, requests, self.calls, self.legs, self.delivery, plan)
+        self.talk = Talk(requests, self.calls, self.legs)
+        self.control = Control(
+            core, requests, self.calls, self.legs, self.delivery, self.routing, self.talk, plan
+        )
+        self.registrar = Registrar(core, edge, Challenger(seed, core.settings.realm))
+        self.incoming = Incoming(
+            core, self.calls, self.legs, self.registrar, plan, self.delivery, self.routing
+        )
+        self._plan = plan
+        self._watch = Watch(core, clients, "tlib")
+        self.delivery.onward = self._onward
+        self._dispatch: dict[type, Any] = {
+            Invited: self.incoming.invited,
+            Requested: self._requested,
+            Ringing: self._ringing,
+            Answered: self._answered,
+            Failed: self._failed,
+            Acked: self._acked,
+            Cancelled: self._cancelled,
+            Ended: self._ended,
+            Reinvited: self._reinvited,
+            Reanswered: self._reanswered,
+            Rerefused: self._rerefused,
+            Responded: self._responded,
+            DialogChanged: self._dialog_changed,
+            DialogEnded: self._dialog_ended,
+            Rejected: self._rejected,
+            Unanswerable: self._unanswerable,
+        }
+
+    # What the SIP endpoint says.
+
+    def sip(self, now: int, record: object, out: list[AnyOutput]) -> None:
+        """One record of the endpoint."""
+        handler = self._dispatch.get(type(record))
+        if handler is not None:
+            handler(now, record, out)
+
+    # What T-Controller asks and answers.
+
+    def request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
+        """A call-control request, from wherever it came."""
+        self.control.request(now, message, cause, out)
+
+    def located(self, now: int, token: int, located: Located | None, out: list[AnyOutput]) -> None:
+        """Where a DN rings."""
+        self.delivery.located(now, token, located, out)
+
+    def registered(self, now: int, token: int, taken: bool, out: list[AnyOutput]) -> None:
+        """What became of a binding."""
+        self.registrar.registered(now, token, taken, out)
+
+    def parties_on(self, dn: str) -> tuple[CallView, ...]:
+        """The parties of this node's calls on a DN."""
+        return self.calls.views(dn)
+
+    def dns_with_calls(self) -> list[str]:
+        """The DNs that have a party here."""
+        return self.calls.dns()
+
+    # What routers ask on the default port.
+
+    def client_request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        """A request of a client on the default port: on calls of this node, and on nothing else."""
+        dn = message.text(Attribute.ThisDN)
+        if message.id == MessageType.RequestQueryServer:
+            self._clients.answer_server_info(now, client.conn, message.ref, out)
+        elif not dn:
+            self._requests.refuse(
+                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
+            )
+        elif message.id == MessageType.RequestRegisterAddress:
+            self._register(now, client, dn, message, out)
+        elif not self._is_registered(client, dn):
+            self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
+        elif message.id == MessageType.RequestUnregisterAddress:
+            self._clients.unregister(client, dn)
+            done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
+            self._clients.answer(now, client.conn, message.ref, done, out)
+        elif (conn_id := message.number(Attribute.ConnID)) and node_of(conn_id) != self._core.node.number:
+            self._requests.refuse(now, client.conn, message, Condition.INVALID_CONNID, out)
+        else:
+            cause = self._requests.open(now, client.conn, message, out)
+            if cause is not None:
+                self.request(now, message, cause, out)
+
+    def _is_registered(self, client: Client, dn: str) -> bool:
+        return dn in client.registered
+
+    def _register(self, now: int, client: Client, dn: str, message: Message, out: list[AnyOutput]) -> None:
+        known = self._core.settings.dns.get(dn)
+        if known is None:
+            self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
+        elif not self._clients.may_touch(client, dn):
+            self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
+        elif not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
+            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
+        else:
+            picture = Picture(dn=dn, source=self._core.name, owned=False, in_service=True)
+            picture.calls = {view.conn_id: view for view in self.calls.views(dn)}
+            self._watch.answer(now, client.conn, message.ref, dn, picture, out)
+
+    def _onward(self, now: int, call: CallRecord, out: list[AnyOutput]) -> None:
+        self.incoming.onward(now, call, self._plan.find(call.dnis), out)
+
+    def _requested(self, now: int, record: Requested, out: list[AnyOutput]) -> None:
+        method = record.request.method
+        if method == "REGISTER" and not record.leg:
+            self.registrar.register(now, record, out)
+        elif method == "OPTIONS":
+            headers = (*_ALLOW, ("Accept", "application/sdp"))
+            self._edge.sip.respond(now, record.handle, 200, self._edge.sip_out, headers=headers)
+        else:
+            self._edge.sip.respond(now, record.handle, 405, self._edge.sip_out, headers=_ALLOW)
+
+    def _ringing(self, now: int, record: Ringing, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.delivery.ringing(now, party, record.response, out)
+
+    def _answered(self, now: int, record: Answered, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.delivery.answered(now, party, record.response, out)
+
+    def _failed(self, now: int, record: Failed, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.delivery.failed(now, party, record.status, out)
+
+    def _acked(self, now: int, record: Acked, out: list[AnyOutput]) -> None:
+        self.talk.acked(now, record.leg, record.request)
+
+    def _cancelled(self, now: int, record: Cancelled, out: list[AnyOutput]) -> None:
+        self._leg_gone(record.leg)
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 487, abandoned=True)
+
+    def _ended(self, now: int, record: Ended, out: list[AnyOutput]) -> None:
+        self._leg_gone(record.leg)
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 480, abandoned=True)
+
+    def _reinvited(self, now: int, record: Reinvited, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.talk.reinvited(now, party, record.request, out)
+        else:
+            self._edge.sip.reject_reinvite(now, record.leg, 481, self._edge.sip_out)
+
+    def _reanswered(self, now: int, record: Reanswered, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None and not self.delivery.reanswered(now, party, record.response, out):
+            self.talk.reanswered(now, party, record.response, out)
+
+    def _rerefused(self, now: int, record: Rerefused, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            if self.delivery.is_late(record.leg):
+                self.delivery.hang_up(now, self.calls.calls[party.conn_id], out)
+            else:
+                self.talk.rerefused(now, party, record.status, out)
+
+    def _responded(self, now: int, record: Responded, out: list[AnyOutput]) -> None:
+        status = 408 if record.response is None else record.response.status
+        self.control.notified(now, record.handle, status, out)
+
+    def _leg_gone(self, leg: int) -> None:
+        self.legs.gone(leg)
+        self.talk.gone(leg)
+        self.delivery.gone(leg)
+
+    def _dialog_changed(self, now: int, record: DialogChanged, out: list[AnyOutput]) -> None:
+        self._core.store.put("dialogs", record.dialog.leg, record.dialog)
+
+    def _dialog_ended(self, now: int, record: DialogEnded, out: list[AnyOutput]) -> None:
+        self._core.store.drop("dialogs", record.leg)
+        self.talk.gone(record.leg)
+
+    def _rejected(self, now: int, record: Rejected, out: list[AnyOutput]) -> None:
+        text = f"{record.status} to {record.source[0]}:{record.source[1]}: {record.text}"
+        out.append(Fault(Subsystem.CALL_MANAGER, "sip-rejected", text))
+
+    def _unanswerable(self, now: int, record: Unanswerable, out: list[AnyOutput]) -> None:
+        text = f"from {record.source[0]}:{record.source[1]}: {record.kind} at byte {record.offset}"
+        out.append(Fault(Subsystem.CALL_MANAGER, "sip-unreadable", text))

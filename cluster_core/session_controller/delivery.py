@@ -1,0 +1,333 @@
+"""Bringing a call to a DN or a trunk: locate, INVITE, ring, answer, or come back with the reason (design 7, 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from cluster_core.core import Cause, Core
+from cluster_core.dial_plan import Target
+from cluster_core.outputs import AnyOutput
+from cluster_core.records import Binding, CallRecord, PartyRecord
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.session_controller import media
+from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGING, PartyInput
+from cluster_core.settings import DnType
+from cluster_core.t_controller.link_records import Located
+from sip_proto import Response, parse_uri
+from tlib_proto import CallState, DNRole, MessageType
+
+_BUSY = (486, 600)
+_NO_ANSWER = (408, 480)
+_NO_NUMBER = (404, 410, 484, 604)
+
+
+class Locator(Protocol):
+    """T-Controller, as delivery sees it."""
+
+    def locate(self, now: int, dn: str, token: int, out: list[AnyOutput]) -> None:
+        """Ask where a DN rings; `located` brings the answer."""
+
+
+class Waiting(msgspec.Struct):
+    """A call that waits to learn where a DN rings; `maker` when it is the DN of a program's call to begin with."""
+
+    conn_id: int
+    dn: str
+    maker: bool = False
+
+
+class Delivery:
+    """Calls on their way to whom they are for."""
+
+    def __init__(self, core: Core, requests: Requests, calls: Calls, legs: Legs) -> None:
+        self._core = core
+        self._requests = requests
+        self._calls = calls
+        self._legs = legs
+        self.locator: Locator
+        self.onward: Callable[[int, CallRecord, list[AnyOutput]], None]
+        self._waiting: dict[int, Waiting] = {}
+        self._routed_by: dict[int, Cause | None] = {}
+        self._late: dict[int, int] = {}
+
+    # Begin.
+
+    def deliver(self, now: int, call: CallRecord, target: Target, out: list[AnyOutput]) -> None:
+        """Bring a call to an extension or a trunk."""
+        if target.kind is DnType.TRUNK:
+            self._to_trunk(now, call, target, out)
+            return
+        token = self._core.ids.request()
+        self._waiting[token] = Waiting(call.conn_id, target.dn)
+        self.locator.locate(now, target.dn, token, out)
+
+    def route(
+        self, now: int, call: CallRecord, target: Target, cause: Cause | None, out: list[AnyOutput]
+    ) -> None:
+        """Bring a call away from its Routing Point; until the target rings it can come back."""
+        self._routed_by[call.conn_id] = cause
+        self._core.arm("route", call.conn_id, None)
+        self.deliver(now, call, target, out)
+
+    def is_routing(self, call: CallRecord) -> bool:
+        """Whether the call is on its way from a Routing Point to a target that does not ring yet."""
+        return call.conn_id in self._routed_by
+
+    def make(self, now: int, call: CallRecord, maker: str, out: list[AnyOutput]) -> None:
+        """Begin a program's call: first the maker's own phone (RFC 3725)."""
+        token = self._core.ids.request()
+        self._waiting[token] = Waiting(call.conn_id, maker, maker=True)
+        self.locator.locate(now, maker, token, out)
+
+    # What comes back.
+
+    def located(self, now: int, token: int, located: Located | None, out: list[AnyOutput]) -> None:
+        """Where the DN rings, or that it does not."""
+        waiting = self._waiting.pop(token, None)
+        call = None if waiting is None else self._calls.calls.get(waiting.conn_id)
+        if waiting is None or call is None:
+            return
+        binding = None if located is None else located.binding
+        if waiting.maker:
+            self._call_maker(now, call, waiting.dn, binding, out)
+        elif binding is None:
+            self._come_back(now, call, 480, Condition.OUT_OF_SERVICE, out)
+        else:
+            self._to_phone(now, call, waiting.dn, binding, out)
+
+    def ringing(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
+        """The called phone rings."""
+        call = self._calls.calls[party.conn_id]
+        if party.role == DNRole.Destination:
+            self._rings(now, call, party, out)
+            other = self._calls.other(party)
+            if other is not None:
+                status = response.status if response.body else 180
+                self._legs.ring(now, other.leg, status, self._legs.shape(other, response.body))
+
+    def answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
+        """A phone that we called has answered."""
+        call = self._calls.calls[party.conn_id]
+        self._legs.answered(party.leg)
+        party.sdp = response.body
+        other = self._calls.other(party)
+        if party.role == DNRole.Origination:
+            self._maker_answered(now, call, party, out)
+            return
+        if other is None or not other.leg:
+            self._legs.ack(now, party.leg)
+            self.hang_up(now, call, out)
+            return
+        self._rings(now, call, party, out)
+        if self._legs.stage(other.leg) is Stage.INCOMING:
+            self._legs.ack(now, party.leg)
+            self._legs.accept(now, other.leg, self._legs.shape(other, party.sdp))
+        elif self._legs.reinvite(now, other.leg, self._legs.shape(other, party.sdp)):
+            self._late[other.leg] = party.leg
+        else:
+            self._legs.ack(now, party.leg)
+            self.hang_up(now, call, out)
+            return
+        self._core.arm("ring", call.conn_id, None)
+        other.other_dn = party.dn
+        self._calls.answered(call)
+        self._calls.step(now, other, PartyInput.ANSWER, out)
+        self._calls.step(now, party, PartyInput.ANSWER, out)
+
+    def reanswered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> bool:
+        """A maker's phone answered the offer of whom it called; False when this is about something else."""
+        called = self._late.pop(party.leg, None)
+        if called is None:
+            return False
+        party.sdp = response.body
+        self._legs.ack(now, party.leg)
+        other = self._calls.of_leg(called)
+        if other is not None:
+            self._legs.ack(now, called, self._legs.shape(other, response.body))
+        self._calls.keep(self._calls.calls[party.conn_id], party)
+        return True
+
+    def failed(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
+        """A phone or trunk that we called has refused, or did not answer."""
+        call = self._calls.calls[party.conn_id]
+        self._legs.gone(party.leg)
+        if party.role == DNRole.Origination:
+            cause = self._calls.expected(party, PartyInput.DIAL)
+            self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=party.dn)
+            self._calls.end(now, call, out)
+            return
+        if self.is_routing(call):
+            self._calls.leave(now, party)
+            self._come_back(now, call, status, Condition.PHONE_REFUSED, out)
+            return
+        self.hang_up(now, call, out, status, _state_of(status))
+
+    def is_late(self, leg: int) -> bool:
+        """Whether a maker's phone still owes the answer to whom it called."""
+        return leg in self._late
+
+    def gone(self, leg: int) -> None:
+        """A leg is over: nobody waits for its answer."""
+        self._late.pop(leg, None)
+
+    def ring_timeout(self, now: int, conn_id: int, out: list[AnyOutput]) -> None:
+        """Nobody answers."""
+        call = self._calls.calls[conn_id]
+        if self.is_routing(call):
+            for party in self._calls.of(call):
+                if party.role == DNRole.Destination and party.kind != "queue":
+                    self._legs.end(now, party.leg, 480)
+                    self._calls.leave(now, party)
+            self._come_back(now, call, 480, Condition.NO_ANSWER, out)
+        else:
+            self.hang_up(now, call, out, 480, CallState.NoAnswer)
+
+    # The end.
+
+    def hang_up(
+        self,
+        now: int,
+        call: CallRecord,
+        out: list[AnyOutput],
+        status: int = 480,
+        state: CallState = CallState.Ok,
+        abandoned: bool = False,
+    ) -> None:
+        """Release everybody: each leg in its own way, each DN with its event, the call from the tables."""
+        if call.conn_id in self._routed_by:
+            self._requests.fail(now, self._routed_by.pop(call.conn_id), Condition.INVALID_CONNID, out)
+        for party in self._calls.of(call):
+            if party.leg:
+                self._legs.end(now, party.leg, status)
+                self.gone(party.leg)
+            for given in (PartyInput.DIAL, PartyInput.ANSWER, PartyInput.HOLD, PartyInput.RETRIEVE):
+                self._requests.fail(
+                    now, self._calls.expected(party, given), Condition.INVALID_CONNID, out, dn=party.dn
+                )
+            if party.state == DIALING and state is CallState.Busy:
+                self._calls.step(now, party, PartyInput.BUSY, out, state)
+            leaves = (abandoned and party.state in (RINGING, QUEUED)) or party.state == QUEUED
+            given = PartyInput.ABANDON if leaves else PartyInput.RELEASE
+            self._calls.step(now, party, given, out, state)
+        self._calls.end(now, call, out)
+
+    def _rings(self, now: int, call: CallRecord, party: PartyRecord, out: list[AnyOutput]) -> None:
+        if party.state != NULL:
+            return
+        queue = self._calls.queue_of(call)
+        if queue is not None:
+            self.leaves_queue(now, call, queue, party.dn, self._routed_by.pop(call.conn_id, None), out)
+        self._calls.step(now, party, PartyInput.RING, out)
+
+    def leaves_queue(
+        self,
+        now: int,
+        call: CallRecord,
+        queue: PartyRecord,
+        target: str,
+        cause: Cause | None,
+        out: list[AnyOutput],
+    ) -> None:
+        """The route is taken: RouteUsed, then Diverted, on the Routing Point; then the call is not there any more."""
+        third: dict[str, Any] = {"ThirdPartyDN": target, "ThirdPartyDNRole": int(DNRole.Destination)}
+        self._calls.tell(
+            now, queue, MessageType.EventRouteUsed, cause, out, CallState=int(CallState.Ok), **third
+        )
+        self._calls.step(now, queue, PartyInput.DIVERT, out, CallState.Ok, **third)
+        self._calls.leave(now, queue)
+
+    def _come_back(
+        self, now: int, call: CallRecord, status: int, condition: Condition, out: list[AnyOutput]
+    ) -> None:
+        """The target cannot take the call: at a Routing Point it waits on for another route, else it is over."""
+        self._core.arm("ring", call.conn_id, None)
+        queue = self._calls.queue_of(call)
+        if queue is None:
+            self.hang_up(now, call, out, status, _state_of(status))
+            return
+        cause = self._routed_by.pop(call.conn_id, None)
+        if cause is None:
+            self.hang_up(now, call, out, status, _state_of(status))
+            return
+        self._requests.fail(now, cause, condition, out, dn=queue.dn)
+        self._core.arm("route", call.conn_id, now + self._core.limits.routing_us)
+
+    def _to_phone(self, now: int, call: CallRecord, dn: str, binding: Binding, out: list[AnyOutput]) -> None:
+        self._invite(
+            now, call, dn, "extension", (binding.host, binding.port), binding.contact, dn, binding.path
+        )
+
+    def _to_trunk(self, now: int, call: CallRecord, target: Target, out: list[AnyOutput]) -> None:
+        contact = self._core.settings.dns[target.dn].contact
+        uri = parse_uri(contact)
+        self._invite(
+            now,
+            call,
+            target.dialled,
+            "trunk",
+            (uri.host, uri.port or 5060),
+            f"sip:{target.dialled}@{uri.host}:{uri.port or 5060}",
+            target.dialled,
+            (),
+        )
+
+    def _invite(
+        self,
+        now: int,
+        call: CallRecord,
+        dn: str,
+        kind: str,
+        destination: tuple[str, int],
+        uri: str,
+        called: str,
+        path: tuple[str, ...],
+    ) -> None:
+        caller = self._calls.of(call)[0]
+        party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
+        # A program's call has no offer of its own yet: who is called makes it.
+        offer = b"" if self._legs.stage(caller.leg) is Stage.ANSWERED else self._legs.shape(party, caller.sdp)
+        leg = self._legs.invite(now, destination, uri, call.ani or caller.dn, called, offer, path)
+        self._calls.set_leg(party, leg)
+        self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
+
+    def _call_maker(
+        self, now: int, call: CallRecord, dn: str, binding: Binding | None, out: list[AnyOutput]
+    ) -> None:
+        party = self._calls.party_on(call, dn)
+        assert party is not None
+        if binding is None:
+            cause = self._calls.expected(party, PartyInput.DIAL)
+            self._requests.fail(now, cause, Condition.OUT_OF_SERVICE, out, dn=dn)
+            self._calls.end(now, call, out)
+            return
+        host = self._core.member.sip.rpartition(":")[0].strip("[]")
+        offer = self._legs.shape(party, media.nothing(host))
+        realm = self._core.settings.realm
+        headers = (("Call-Info", f"<sip:{realm}>;answer-after=0"),)
+        leg = self._legs.invite(
+            now, (binding.host, binding.port), binding.contact, call.dnis, dn, offer, binding.path, headers
+        )
+        self._calls.set_leg(party, leg)
+        self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
+
+    def _maker_answered(self, now: int, call: CallRecord, party: PartyRecord, out: list[AnyOutput]) -> None:
+        self._legs.ack(now, party.leg)
+        self._core.arm("ring", call.conn_id, None)
+        self._calls.step(now, party, PartyInput.DIAL, out)
+        self.onward(now, call, out)
+
+
+def _state_of(status: int) -> CallState:
+    if status in _BUSY:
+        return CallState.Busy
+    if status in _NO_ANSWER:
+        return CallState.NoAnswer
+    if status in _NO_NUMBER:
+        return CallState.SitInvalidnum
+    return CallState.GeneralError

@@ -1,0 +1,122 @@
+"""SIP legs of this node's calls: what stage each is at, and how each is ended (RFC 3261 sections 9, 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from cluster_core.core import Core
+from cluster_core.edge import Edge
+from cluster_core.records import PartyRecord
+from cluster_core.session_controller import media
+from sip_proto import Address, LocalError
+
+
+class Stage(IntEnum):
+    """How far a leg's INVITE has come."""
+
+    INCOMING = 0
+    OUTGOING = 1
+    ANSWERED = 2
+
+
+class Legs:
+    """Every leg that a party has; it speaks to the SIP endpoint and shapes what goes to each phone."""
+
+    def __init__(self, core: Core, edge: Edge) -> None:
+        self._core = core
+        self._edge = edge
+        self.sip = edge.sip
+        self.out = edge.sip_out
+        self._stages: dict[int, Stage] = {}
+
+    def __len__(self) -> int:
+        return len(self._stages)
+
+    def stage(self, leg: int) -> Stage | None:
+        """The stage of a leg; None when it is gone or not ours."""
+        return self._stages.get(leg)
+
+    def came(self, leg: int) -> None:
+        """An INVITE has come in."""
+        self._stages[leg] = Stage.INCOMING
+
+    def answered(self, leg: int) -> None:
+        """Our INVITE was answered."""
+        self._stages[leg] = Stage.ANSWERED
+
+    def gone(self, leg: int) -> None:
+        """The leg is over."""
+        self._stages.pop(leg, None)
+
+    def invite(
+        self,
+        now: int,
+        destination: Address,
+        uri: str,
+        caller: str,
+        called: str,
+        body: bytes,
+        route: Sequence[str] = (),
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> int:
+        """Call a phone or a trunk; returns the leg. A body of nothing leaves the offer to the other side."""
+        realm = self._core.settings.realm
+        leg = self.sip.invite(
+            now,
+            self.out,
+            listener="sip",
+            destination=destination,
+            uri=uri,
+            from_=f"<sip:{caller}@{realm}>",
+            to=f"<sip:{called}@{realm}>",
+            route=route,
+            headers=headers,
+            body=body,
+        )
+        self._stages[leg] = Stage.OUTGOING
+        return leg
+
+    def shape(self, to: PartyRecord, sdp: bytes, direction: str | None = None) -> bytes:
+        """A description on its way to a party: the origin is ours, its version grows (RFC 3264 section 8)."""
+        if not sdp:
+            return b""
+        to.version += 1
+        if direction is not None:
+            sdp = media.with_direction(sdp, direction)
+        return media.with_origin(sdp, to.party, to.version)
+
+    def ring(self, now: int, leg: int, status: int, body: bytes) -> None:
+        """Tell an incoming leg that the other side rings; nothing when it is not waiting."""
+        if self._stages.get(leg) is Stage.INCOMING:
+            self.sip.provisional(now, leg, status, self.out, body=body)
+
+    def accept(self, now: int, leg: int, body: bytes) -> None:
+        """Answer an incoming leg."""
+        self.sip.accept(now, leg, self.out, body=body)
+        self._stages[leg] = Stage.ANSWERED
+
+    def ack(self, now: int, leg: int, body: bytes = b"") -> None:
+        """Acknowledge a 2xx, if the leg still is."""
+        if leg in self._stages:
+            self.sip.ack(now, leg, self.out, body=body)
+
+    def reinvite(self, now: int, leg: int, body: bytes) -> bool:
+        """Offer a phone something else; False when its dialog is busy with another offer."""
+        if self._stages.get(leg) is not Stage.ANSWERED:
+            return False
+        try:
+            self.sip.reinvite(now, leg, self.out, body=body)
+        except LocalError:
+            return False
+        return True
+
+    def end(self, now: int, leg: int, status: int, reason: str = "") -> None:
+        """End a leg in the way its stage asks for: refuse, cancel or hang up."""
+        stage = self._stages.pop(leg, None)
+        if stage is Stage.INCOMING:
+            self.sip.reject(now, leg, status, self.out, reason=reason)
+        elif stage is Stage.OUTGOING:
+            self.sip.cancel(now, leg, self.out)
+        elif stage is Stage.ANSWERED:
+            self.sip.bye(now, leg, self.out)

@@ -1,0 +1,172 @@
+"""REGISTER: who is it, where is the phone, which node owns the DN (seed, SIP-based ownership; RFC 3261 section 10).
+
+An unknown DN is challenged and refused exactly as a known one with a wrong password: nobody learns which DNs exist.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from cluster_core.core import Core
+from cluster_core.edge import Edge
+from cluster_core.limits import SECOND_US
+from cluster_core.outputs import AnyOutput, Fault, Subsystem
+from cluster_core.records import Binding
+from cluster_core.settings import DnSettings, DnType
+from sip_proto import Requested, parse_uri
+from sip_proto.digest import Challenger, Outcome
+from sip_proto.headers import parse_name_addr
+from sip_proto.registrar import Binding as PhoneBinding
+from sip_proto.registrar import contact_value, contacts
+from sip_proto.uri import address_of
+from sip_proto.validate import Rejection
+
+_ANSWERS = {Outcome.WRONG: (403, "Forbidden"), Outcome.MALFORMED: (400, "Bad Credentials")}
+
+
+class Bindings(Protocol):
+    """T-Controller, as the registrar sees it."""
+
+    def register_phone(
+        self, now: int, dn: str, binding: Binding, expires_us: int, token: int, out: list[AnyOutput]
+    ) -> None:
+        """A phone registered here; `registered` answers."""
+
+    def bindings(self, dn: str) -> tuple[Binding, ...]:
+        """The bindings of a DN that this node owns."""
+
+
+class Asked(msgspec.Struct):
+    """A REGISTER that waits for the owner's word on each of its bindings."""
+
+    handle: int
+    dn: str
+    bindings: tuple[PhoneBinding, ...]
+    missing: int
+    refused: bool = False
+
+
+class Registrar:
+    """The authentication server and the first to hear of a phone."""
+
+    def __init__(self, core: Core, edge: Edge, challenger: Challenger) -> None:
+        self._core = core
+        self._sip = edge.sip
+        self._out = edge.sip_out
+        self._challenger = challenger
+        self.bindings: Bindings
+        self._asked: dict[int, Asked] = {}
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def register(self, now: int, given: Requested, out: list[AnyOutput]) -> None:
+        """A REGISTER came: challenge, refuse, or take its bindings to the DN's owner."""
+        request = given.request
+        dn = self._dn_of(request.to.uri)
+        known = None if dn is None else self._core.settings.dns.get(dn)
+        if not self.permits(now, given, known, out):
+            return
+        if dn is None or known is None or known.type is not DnType.EXTENSION or known.contact != "*":
+            self._sip.respond(now, given.handle, 403, self._out, reason="Forbidden")
+            return
+        limits = self._core.limits
+        asked = contacts(request, least_s=limits.registration_min_s, most_s=limits.registration_max_s)
+        if isinstance(asked, Rejection):
+            self._sip.respond(
+                now, given.handle, asked.status, self._out, reason=asked.reason, headers=asked.headers
+            )
+            return
+        if asked and asked[0].uri == "*":
+            asked = [PhoneBinding(b.contact, 0, b.path) for b in self.bindings.bindings(dn)]
+        if not asked:
+            self._answer(now, Asked(given.handle, dn, (), 0))
+            return
+        waiting = Asked(given.handle, dn, tuple(asked), len(asked))
+        for contact in asked:
+            token = self._core.ids.request()
+            self._asked[token] = waiting
+            self.bindings.register_phone(
+                now, dn, self._binding(given, contact), contact.expires_s * SECOND_US, token, out
+            )
+
+    def registered(self, now: int, token: int, taken: bool, out: list[AnyOutput]) -> None:
+        """The owner has a binding, or there was no owner to be found in time."""
+        waiting = self._asked.pop(token, None)
+        if waiting is None:
+            return
+        waiting.missing -= 1
+        waiting.refused |= not taken
+        if waiting.missing == 0:
+            self._answer(now, waiting)
+
+    def permits(self, now: int, given: Requested, known: DnSettings | None, out: list[AnyOutput]) -> bool:
+        """Check digest for a DN, unless the request comes from a trusted SIP proxy; answers when it does not hold."""
+        if given.source[0] in self._core.settings.sip_proxies:
+            return True
+        if known is not None and known.type is DnType.EXTENSION and not known.password:
+            return True
+        challenge = self.judge(now, given, known)
+        if challenge is None:
+            return True
+        status, reason, headers = challenge
+        if status == 403:
+            text = f"wrong credentials from {given.source[0]}"
+            out.append(Fault(Subsystem.CALL_MANAGER, "bad-credentials", text))
+        self._sip.respond(now, given.handle, status, self._out, reason=reason, headers=headers)
+        return False
+
+    def judge(
+        self, now: int, given: Requested, known: DnSettings | None
+    ) -> tuple[int, str, tuple[tuple[str, str], ...]] | None:
+        """None when the credentials are those of the DN, else status, reason and headers to answer."""
+        verdict = self._challenger.check(now, given.request, self._password)
+        if verdict.outcome is Outcome.OK and known is not None and verdict.username == known.dn:
+            return None
+        if verdict.outcome in (Outcome.MISSING, Outcome.STALE):
+            stale = verdict.outcome is Outcome.STALE
+            return 401, "Unauthorized", (self._challenger.challenge(now, stale=stale),)
+        status, reason = _ANSWERS.get(verdict.outcome, (403, "Forbidden"))
+        return status, reason, ()
+
+    def _password(self, user: str) -> str | None:
+        known = self._core.settings.dns.get(user)
+        return known.password if known is not None and known.password else None
+
+    def _dn_of(self, uri: str) -> str | None:
+        user = parse_uri(uri).user
+        return user or None
+
+    def _binding(self, given: Requested, contact: PhoneBinding) -> Binding:
+        """A binding with the address to send to: of its Path, else where the REGISTER came from (RFC 3327, 3581)."""
+        host, port = given.source
+        if contact.path:
+            hop = address_of(parse_uri(parse_name_addr(contact.path[0]).uri))
+            host, port = hop if hop is not None else given.source
+        request = given.request
+        return Binding(
+            contact.uri, given.listener, host, port, contact.path, 0, request.call_id, request.cseq[0]
+        )
+
+    def _answer(self, now: int, waiting: Asked) -> None:
+        if waiting.refused:
+            self._sip.respond(
+                now,
+                waiting.handle,
+                503,
+                self._out,
+                reason="No Owner In Reach",
+                headers=(("Retry-After", "1"),),
+            )
+            return
+        kept = [b for b in waiting.bindings if b.expires_s > 0]
+        named = {b.uri for b in waiting.bindings}
+        wall = self._core.wall_us(now)
+        headers = [("Contact", contact_value(b)) for b in kept]
+        for other in self.bindings.bindings(waiting.dn):
+            if other.contact not in named:
+                left_s = max(0, other.expires_at_us - wall) // SECOND_US
+                headers.append(("Contact", contact_value(PhoneBinding(other.contact, left_s, other.path))))
+        self._sip.respond(now, waiting.handle, 200, self._out, headers=headers)

@@ -1,0 +1,120 @@
+"""What a cluster is configured to be: typed, immutable, already checked by whoever read it.
+
+The objects and option names are the source's (seed; design 12); a DN is a string, always.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from cluster_core.limits import Limits
+
+
+class DnType(StrEnum):
+    """The kinds of DN that a cluster switch holds."""
+
+    EXTENSION = "Extension"
+    ROUTING_POINT = "Routing Point"
+    TRUNK = "Trunk"
+    VOIP_SERVICE = "VoIP Service"
+
+
+class ClientRole(StrEnum):
+    """What a T-Library client is, which decides where it may connect and what it may ask (design 6)."""
+
+    ROUTER = "router"
+    REPORTING = "reporting"
+    DESKTOP = "desktop"
+    SMART = "smart"
+    MONITOR = "monitor"
+    PEER = "peer"
+
+
+class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One DN of the switch.
+
+    `contact` "*" is a SIP-registered phone, whose ownership follows its registration; anything else of an Extension
+    belongs to a T-Library registration (seed, DN ownership). For a Trunk it is the next hop, a SIP URI, and `prefix`
+    the leading digits that are dialled through it.
+    """
+
+    dn: str
+    type: DnType
+    contact: str = "*"
+    password: str = ""
+    prefix: str = ""
+    default_dn: str = ""
+    sip_cti_control: str = "talk"
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An application by name: its role, the DN ranges it may touch ("1000-1999" or "1000"), and how it proves itself.
+
+    `secret` is a salted scrypt hash (`scrypt$n$r$p$salt$hash`), empty when the name alone must do, which counts only
+    on loopback and never for the right to own DNs.
+    """
+
+    name: str
+    role: ClientRole
+    dns: tuple[str, ...] = ()
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        return f"ClientSettings(name={self.name!r}, role={self.role.value!r}, secret={'***' if self.secret else ''!r})"
+
+
+class MemberSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One process of a node, and its listeners as host:port."""
+
+    name: str
+    sip: str
+    tlib: str
+    iproxy: str
+    tcontroller: str
+    smartproxy: str
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A node: a name, a number 1 to 4095 that its ConnIDs carry, a place, and one or two members."""
+
+    name: str
+    number: int
+    geo_location: str = ""
+    members: tuple[MemberSettings, ...] = ()
+
+
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of the DN whose `service-type` is `sip-cluster-nodes`."""
+
+    dn_owner_applications: tuple[str, ...] = ()
+    smart_proxy_enabled: bool = False
+    tc_latency_poll_interval_s: int = 10
+    engine_loss: str = "fence"
+
+
+class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole cluster: its nodes, its one switch of DNs, its applications.
+
+    `sip_proxies` are the addresses whose requests need no digest of the phone; `insecure` permits listeners off
+    loopback without proof; `link_secret` is what T-Controllers prove to each other that they are of one cluster.
+    """
+
+    name: str
+    realm: str
+    nodes: tuple[NodeSettings, ...]
+    dns: dict[str, DnSettings]
+    clients: tuple[ClientSettings, ...] = ()
+    options: ClusterOptions = ClusterOptions()
+    limits: Limits = Limits()
+    sip_proxies: tuple[str, ...] = ()
+    insecure: bool = False
+    link_secret: str = ""
+
+    def node(self, name: str) -> NodeSettings:
+        """The node of that name; KeyError if there is none."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)

@@ -1,0 +1,226 @@
+"""Smart Proxy: one connection that sees the whole cluster (seed).
+
+It is a smart client of every T-Controller, this node's included, by connections of its own; what they tell it follows
+by the receiver's rules, and who registered a DN here gets it, whichever node owns the DN and wherever its calls are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cluster_core.clients import Client, Clients
+from cluster_core.core import Core
+from cluster_core.edge import Edge
+from cluster_core.follow import Follower, Verdict
+from cluster_core.outputs import AnyOutput, Fault, Subsystem
+from cluster_core.picture import Picture, from_extensions
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.settings import DnType
+from cluster_core.watch import Watch
+from tlib_proto import Attribute, Hello, Message, MessageType
+
+
+class Upstream:
+    """One T-Controller, as its client: the connection, and which DNs it named since it was last asked for all."""
+
+    __slots__ = ("address", "conn", "name", "named", "synchronised")
+
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self.address = address
+        self.conn = 0
+        self.named: dict[str, None] | None = None
+        self.synchronised = False
+
+
+class SmartProxy:
+    """Monitors on one side, every T-Controller on the other."""
+
+    def __init__(self, core: Core, edge: Edge, requests: Requests, clients: Clients) -> None:
+        self._core = core
+        self._edge = edge
+        self._requests = requests
+        self._clients = clients
+        self._watch = Watch(core, clients, "smartproxy")
+        self.follower = Follower()
+        self.upstreams = {
+            node.name: Upstream(node.name, node.members[0].tcontroller) for node in core.settings.nodes
+        }
+        self._stopped = False
+
+    @property
+    def is_synchronised(self) -> bool:
+        """Whether every T-Controller has told all that it has."""
+        return all(upstream.synchronised for upstream in self.upstreams.values())
+
+    def start(self, now: int, out: list[AnyOutput]) -> None:
+        """Connect to every T-Controller."""
+        for upstream in self.upstreams.values():
+            self._dial(upstream, out)
+
+    def stop(self, now: int, out: list[AnyOutput]) -> None:
+        """The node stops: connect nowhere again."""
+        self._stopped = True
+        for upstream in self.upstreams.values():
+            self._core.arm("upstream", upstream.name, None)
+            if upstream.conn:
+                self._edge.close(now, upstream.conn, "the node stops", out)
+
+    def dial_timeout(self, now: int, name: str, out: list[AnyOutput]) -> None:
+        """Time to connect again."""
+        self._dial(self.upstreams[name], out)
+
+    def linked(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
+        """A T-Controller has accepted us: ask for all that it has."""
+        upstream = self._upstream(conn)
+        if upstream is not None:
+            self._ask_all(now, upstream, out)
+
+    def gone(self, now: int, conn: int, out: list[AnyOutput]) -> None:
+        """A T-Controller is out of reach: what it had is hidden until it is back."""
+        upstream = self._upstream(conn)
+        if upstream is None:
+            return
+        upstream.conn, upstream.named, upstream.synchronised = 0, None, False
+        dns = [dn for source in self._sources(upstream.name) for dn in self.follower.following(source)]
+        self._change(now, dns, lambda: [self.follower.lost(s) for s in self._sources(upstream.name)], out)
+        if not self._stopped:
+            self._core.arm("upstream", upstream.name, now + self._core.limits.link_redial_us)
+
+    def incoming(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
+        """An event of a T-Controller: a snapshot, the end of all snapshots, a DN lost, or something that happened."""
+        upstream = self._upstream(conn)
+        if upstream is None:
+            return
+        dn = message.text(Attribute.ThisDN)
+        source = message.text(Attribute.Source)
+        if message.id == MessageType.EventRegisteredAll:
+            self._told_all(now, upstream, out)
+        elif message.id == MessageType.EventError:
+            text = f"{upstream.name}: {message.text(Attribute.ErrorMessage)}"
+            out.append(Fault(Subsystem.SMART_PROXY, "upstream-refused", text, conn))
+            self._edge.close(now, conn, "refused by the T-Controller", out)
+        elif not dn or source.partition("/")[0] != upstream.name:
+            return
+        elif message.id == MessageType.EventRegistered:
+            self._snapshot(now, upstream, dn, message, out)
+        elif message.id == MessageType.EventUnregistered:
+            self._change(now, [dn], lambda: self.follower.forget(dn, source), out)
+        else:
+            self._event(now, upstream, dn, message, out)
+
+    def request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        """A monitor's request: registrations of single DNs, nothing else is served here."""
+        dn = message.text(Attribute.ThisDN)
+        known = self._core.settings.dns.get(dn)
+        if message.id == MessageType.RequestQueryServer:
+            self._clients.answer_server_info(now, client.conn, message.ref, out)
+        elif not dn:
+            self._requests.refuse(
+                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
+            )
+        elif message.id == MessageType.RequestUnregisterAddress:
+            if self._clients.unregister(client, dn):
+                done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
+                self._clients.answer(now, client.conn, message.ref, done, out)
+            else:
+                self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
+        elif known is None or known.type is DnType.VOIP_SERVICE:
+            self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
+        elif not self._clients.may_touch(client, dn):
+            self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
+        elif not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
+            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
+        else:
+            self._watch.answer(now, client.conn, message.ref, dn, self.view(dn), out)
+
+    def view(self, dn: str) -> Picture:
+        """What is known of a DN of the cluster here."""
+        view = self.follower.view(dn) or Picture(dn=dn, source="", owned=False)
+        if self._watch.is_node_dn(dn):
+            view.in_service = True
+        return view
+
+    def _dial(self, upstream: Upstream, out: list[AnyOutput]) -> None:
+        if self._stopped or upstream.conn:
+            return
+        hello = Hello(
+            application=f"SmartProxy@{self._core.name}",
+            role="smart",
+            secret=self._core.settings.link_secret,
+            node=self._core.name,
+        )
+        upstream.conn = self._edge.dial(hello, upstream.address, "smartproxy-link", out)
+
+    def _ask_all(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
+        upstream.named = {}
+        extensions = (("node-dns", 1),)
+        request = Message(MessageType.RequestRegisterAll, 1, {Attribute.Extensions: extensions})
+        self._edge.send(now, upstream.conn, request, out)
+
+    def _snapshot(
+        self, now: int, upstream: Upstream, dn: str, message: Message, out: list[AnyOutput]
+    ) -> None:
+        source = message.text(Attribute.Source)
+        if upstream.named is not None:
+            upstream.named[f"{dn} {source}"] = None
+        picture = from_extensions(
+            dn,
+            source,
+            "/" not in source,
+            message.number(Attribute.DNEpoch),
+            0,
+            message.number(Attribute.DNSequence),
+            message.pairs(Attribute.Extensions),
+        )
+        keep = self._watch.is_node_dn(dn)
+        self._change(now, [dn], lambda: self.follower.snapshot(picture, keep_sources=keep), out)
+
+    def _told_all(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
+        named, upstream.named = upstream.named or {}, None
+        upstream.synchronised = True
+        gone = [
+            (dn, source)
+            for source in self._sources(upstream.name)
+            for dn in self.follower.following(source)
+            if f"{dn} {source}" not in named
+        ]
+        self._change(
+            now,
+            [dn for dn, _ in gone],
+            lambda: self._forget(gone),
+            out,
+        )
+
+    def _forget(self, gone: list[tuple[str, str]]) -> None:
+        for dn, source in gone:
+            self.follower.forget(dn, source)
+
+    def _event(self, now: int, upstream: Upstream, dn: str, message: Message, out: list[AnyOutput]) -> None:
+        epoch, seq = message.number(Attribute.DNEpoch), message.number(Attribute.DNSequence)
+        source = message.text(Attribute.Source)
+        verdict = self.follower.event(dn, source, epoch, 0, seq, message, upstream.name)
+        if verdict is Verdict.ACCEPTED:
+            kept = {
+                a: v
+                for a, v in message.attributes.items()
+                if a not in (Attribute.EventSequenceNumber, Attribute.ServerStartTime)
+            }
+            conns = self._watch.watchers(dn)
+            if conns:
+                self._clients.deliver(now, conns, Message(message.id, 0, kept), None, out)
+        elif verdict is Verdict.HOLE and upstream.named is None:
+            self._ask_all(now, upstream, out)
+
+    def _change(self, now: int, dns: list[str], action: Callable[[], object], out: list[AnyOutput]) -> None:
+        before = {dn: self.view(dn) for dn in dns if self._watch.watchers(dn)}
+        action()
+        for dn, old in before.items():
+            self._watch.resync(now, dn, old, self.view(dn), out)
+
+    def _sources(self, node: str) -> list[str]:
+        return [source for source in self.follower.all_sources() if source.partition("/")[0] == node]
+
+    def _upstream(self, conn: int) -> Upstream | None:
+        return next((u for u in self.upstreams.values() if u.conn == conn), None)

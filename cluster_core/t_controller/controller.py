@@ -1,0 +1,343 @@
+"""T-Controller: ties its rooms together, and decides where a request, an event or a registration goes (design 7)."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from cluster_core.clients import Client, Clients
+from cluster_core.coordinator_records import How, OwnerRecord
+from cluster_core.core import Cause, Core
+from cluster_core.edge import Edge
+from cluster_core.ids import node_of
+from cluster_core.outputs import AnyOutput
+from cluster_core.ownership import Ownership
+from cluster_core.records import Binding, CallView
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.t_controller.agents import Agents
+from cluster_core.t_controller.link_records import (
+    AnyLinkMessage,
+    Bind,
+    Bound,
+    Event,
+    Forward,
+    ForwardAck,
+    Interest,
+    Locate,
+    Located,
+    Outcome,
+    Parties,
+    PartiesAre,
+    Reply,
+    Request,
+    Serve,
+    Snapshot,
+)
+from cluster_core.t_controller.links import Links, Peer
+from cluster_core.t_controller.owned import Owned
+from cluster_core.t_controller.registrations import Registrations
+from cluster_core.t_controller.streams import Streams
+from cluster_core.t_controller.tables import INPUTS
+from tlib_proto import Attribute, Message, decode, encode
+
+
+class CallSide(Protocol):
+    """What T-Controller asks of Session Controller."""
+
+    def request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
+        """Serve a call-control request of a client on a call of this node."""
+
+    def located(self, now: int, token: int, located: Located | None, out: list[AnyOutput]) -> None:
+        """The answer to `locate`."""
+
+    def registered(self, now: int, token: int, taken: bool, out: list[AnyOutput]) -> None:
+        """The answer to `register_phone`."""
+
+    def parties_on(self, dn: str) -> tuple[CallView, ...]:
+        """The parties of this node's calls on a DN."""
+
+    def dns_with_calls(self) -> list[str]:
+        """Every DN that has a party in a call of this node."""
+
+
+class TController:
+    """The room of DN and agent states, and of the links that join it to every other T-Controller."""
+
+    def __init__(self, core: Core, edge: Edge, requests: Requests, clients: Clients) -> None:
+        self._core = core
+        self._requests = requests
+        self._clients = clients
+        self.ownership = Ownership(core)
+        self.ownership.user = self
+        self.links = Links(core, edge)
+        self.links.user = self
+        self.streams = Streams(core, clients, self.links)
+        self.agents = Agents(core, clients, requests, self.streams)
+        self.owned = Owned(core, clients, self.ownership, self.links, self.streams, self.agents)
+        self.registrations = Registrations(
+            core, clients, requests, self.ownership, self.links, self.streams, self.owned
+        )
+        self.calls: CallSide
+        self._registering: dict[str, list[tuple[int, Binding, int]]] = {}
+        self._batches: dict[str, dict[str, None]] = {}
+        self._stale: dict[str, dict[str, None]] = {}
+        requests.reply_remote = self._reply_remote
+
+    # What Session Controller asks.
+
+    def call_event(
+        self, now: int, dn: str, event: Message, cause: Cause | None, out: list[AnyOutput]
+    ) -> None:
+        """An event of a call of this node on one of its DNs: to the DN's owner, or out from here when there is none."""
+        if not self.streams.is_node_dn(dn) and not self.owned.serves(dn):
+            owner = self.ownership.owner(dn)
+            peer = None if owner is None else self.links.peers.get(owner.node)
+            if peer is not None and not self.links.is_away(now, peer.name):
+                if not self.links.forward(now, peer, dn, encode(event), cause, out):
+                    peer.unacknowledged.clear()
+                    for stale in self.calls.dns_with_calls():
+                        self._refresh_at(now, peer, stale, out)
+                return
+            if peer is not None:
+                self._stale.setdefault(peer.name, {})[dn] = None
+        self.streams.emit(now, dn, event, cause, out)
+
+    def locate(self, now: int, dn: str, token: int, out: list[AnyOutput]) -> None:
+        """Ask the owner of a DN where it rings; `located` answers, at once when this node is the owner."""
+        owner = self.ownership.owner(dn)
+        if self.owned.serves(dn):
+            self.calls.located(now, token, self.owned.locate(dn), out)
+        elif owner is not None and self.links.is_up(owner.node):
+            deadline_us = now + self._core.limits.locate_deadline_us
+            peer = self.links.peers[owner.node]
+            self.links.request(now, peer, Locate(dn), deadline_us, ("locate", token), out)
+        else:
+            self.calls.located(now, token, None, out)
+
+    def register_phone(
+        self, now: int, dn: str, binding: Binding, expires_us: int, token: int, out: list[AnyOutput]
+    ) -> None:
+        """A phone registered here: the first node that hears it claims the DN, another hands the binding on."""
+        owner = self.ownership.owner(dn)
+        if self.owned.bind(now, dn, binding, expires_us, out) and self.owned.record(dn) is not None:
+            self.calls.registered(now, token, True, out)
+        elif owner is not None and not self.ownership.is_mine(dn) and self.links.is_up(owner.node):
+            self._hand_on(now, self.links.peers[owner.node], dn, (token, binding, expires_us), out)
+        elif expires_us <= 0:
+            self.calls.registered(now, token, True, out)
+        else:
+            self.owned.want(dn, How.SIP)
+            self.owned.bind(now, dn, binding, expires_us, out)
+            self._registering.setdefault(dn, []).append((token, binding, expires_us))
+            self.ownership.claim(now, dn, How.SIP, out)
+
+    def bindings(self, dn: str) -> tuple[Binding, ...]:
+        """The bindings of a DN, as far as this node owns it."""
+        record = self.owned.record(dn)
+        return () if record is None else record.bindings
+
+    # What clients at TCport say.
+
+    def request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        """A request of a client whose rights allow it: on registrations, an agent or a call."""
+        if self.registrations.request(now, client, message, out):
+            return
+        dn = message.text(Attribute.ThisDN)
+        if not dn:
+            self._requests.refuse(
+                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
+            )
+            return
+        if dn not in client.registered and not (client.bulk and self.owned.record(dn) is not None):
+            self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
+            return
+        cause = self._requests.open(now, client.conn, message, out)
+        if cause is None:
+            return
+        if message.id in INPUTS:
+            self._serve_agent(now, message, cause, client.session_id, out)
+        else:
+            self.call_request(now, message, cause, out)
+
+    def call_request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
+        """A request on a call goes to the node that its ConnID names; one that makes a call stays here."""
+        conn_id = message.number(Attribute.ConnID)
+        if not conn_id or node_of(conn_id) == self._core.node.number:
+            self.calls.request(now, message, cause, out)
+            return
+        for node in self._core.settings.nodes:
+            if node.number == node_of(conn_id) and self.links.is_up(node.name):
+                self.links.serve(now, self.links.peers[node.name], cause[1], encode(message), out)
+                return
+        self._requests.fail(now, cause, Condition.INVALID_CONNID, out)
+
+    def client_gone(self, now: int, client: Client, out: list[AnyOutput]) -> None:
+        """A client at TCport is gone, and with it the DNs that only it held."""
+        self.registrations.client_gone(now, client, out)
+
+    # What the coordinator says.
+
+    def joined(self, now: int, out: list[AnyOutput]) -> None:
+        """A member: greet the peers, claim again what was owned."""
+        self.links.start(now, out)
+        self.owned.rejoined(now, out)
+
+    def fenced(self, now: int, out: list[AnyOutput]) -> None:
+        """Not a member for now."""
+        self.owned.fenced(now, out)
+
+    def gained(self, now: int, dn: str, owner: OwnerRecord, out: list[AnyOutput]) -> None:
+        """This node owns the DN."""
+        self.owned.gained(now, dn, owner, out)
+
+    def lost(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Another node took the DN."""
+        self.owned.lost(now, dn, out)
+
+    def claimed(self, now: int, dn: str, owner: OwnerRecord | None, out: list[AnyOutput]) -> None:
+        """A claim ended: answer the phones and programs that waited for it."""
+        mine = self.ownership.is_mine(dn)
+        if not mine:
+            self.owned.claim_failed(now, dn, out)
+        for waiting in self._registering.pop(dn, []):
+            if mine:
+                self.calls.registered(now, waiting[0], True, out)
+            elif owner is not None and self.links.is_up(owner.node):
+                self._hand_on(now, self.links.peers[owner.node], dn, waiting, out)
+            else:
+                self.calls.registered(now, waiting[0], False, out)
+        self.registrations.claimed(now, dn, out)
+
+    def owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Another owner, or none: its first Snapshot, or the call's node as source, will tell the rest."""
+
+    # What links say.
+
+    def peer_up(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """A peer is within reach: say what is wanted of it, and send parties afresh where it missed events."""
+        if self._core.settings.options.smart_proxy_enabled:
+            wanted = tuple(dict.fromkeys(self._clients.watched("tcontroller")))
+            if wanted:
+                self.links.ask(now, peer, Interest(add=wanted), out)
+        else:
+            self._batches[peer.name] = {}
+            self.links.ask(now, peer, Interest(everything=True), out)
+        stale = {**self._stale.pop(peer.name, {}), **dict.fromkeys(self.calls.dns_with_calls())}
+        for dn in stale:
+            self._refresh_at(now, peer, dn, out)
+
+    def peer_down(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """A link broke: nothing is hidden before it has been away for a while."""
+        self._batches.pop(peer.name, None)
+
+    def peer_away(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """A peer stays away: its DNs are hidden, and events that waited for it leave from here."""
+        self.streams.hide(now, peer.name, out)
+        self.registrations.peer_gone(now, peer.name, out)
+        waiting = list(peer.unacknowledged)
+        peer.unacknowledged.clear()
+        for forward in waiting:
+            self._stale.setdefault(peer.name, {})[forward.dn] = None
+            self.streams.emit(now, forward.dn, decode(forward.frame), forward.cause, out)
+
+    def peer_restarted(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """A peer is back in another incarnation: if its process was new, its calls are gone; it tells them afresh."""
+        self.owned.drop_calls_of(now, peer.name, out)
+
+    def link_message(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
+        """An Interest, Snapshot, Event, Forward, Request or Outcome of a peer."""
+        if isinstance(message, Event):
+            self.streams.event(now, peer, message, out)
+        elif isinstance(message, Forward):
+            self._forwarded(now, peer, message, out)
+        elif isinstance(message, Snapshot):
+            self._snapshot(now, peer, message, out)
+        elif isinstance(message, Interest):
+            self.streams.interest(now, peer, message, out)
+        elif isinstance(message, Request):
+            self._asked(now, peer, message, out)
+        elif isinstance(message, Reply) and isinstance(message.body, Outcome):
+            outcome = message.body
+            self._requests.replied(now, message.id, outcome.code, outcome.text, outcome.frame, out)
+
+    def replied(self, now: int, context: Any, body: object | None, out: list[AnyOutput]) -> None:
+        """A Request of ours was answered, or not in time."""
+        kind = context[0]
+        if kind == "locate":
+            self.calls.located(now, context[1], body if isinstance(body, Located) else None, out)
+        elif kind == "parties":
+            calls = body.calls if isinstance(body, PartiesAre) else None
+            self.owned.parties(now, context[1], context[2], calls, out)
+        else:
+            taken = isinstance(body, Bound) and body.taken
+            self.calls.registered(now, context[1], taken, out)
+
+    def _serve_agent(
+        self, now: int, message: Message, cause: Cause, session: str, out: list[AnyOutput]
+    ) -> None:
+        dn = message.text(Attribute.ThisDN)
+        record = self.owned.record(dn)
+        owner = self.ownership.owner(dn)
+        if self.owned.serves(dn) and record is not None and record.in_service:
+            self.agents.request(now, message, cause, session, out)
+        elif owner is not None and cause[0] == self._core.name and self.links.is_up(owner.node):
+            self.links.serve(now, self.links.peers[owner.node], cause[1], encode(message), out)
+        else:
+            self._requests.fail(now, cause, Condition.OUT_OF_SERVICE, out, dn=dn)
+
+    def _forwarded(self, now: int, peer: Peer, message: Forward, out: list[AnyOutput]) -> None:
+        if message.seq > peer.forward_seen:
+            peer.forward_seen = message.seq
+            if not message.frame:
+                self.owned.replace_calls(now, message.dn, peer.name, message.calls, out)
+            elif message.dn in self.streams.mine and self.owned.serves(message.dn):
+                self.streams.emit(now, message.dn, decode(message.frame), message.cause, out, node=peer.name)
+        self.links.tell(now, [peer], ForwardAck(peer.forward_seen), out)
+
+    def _snapshot(self, now: int, peer: Peer, message: Snapshot, out: list[AnyOutput]) -> None:
+        batch = self._batches.get(peer.name)
+        if message.picture is not None:
+            if batch is not None:
+                batch[message.picture.dn] = None
+            self.streams.snapshot(now, peer, message.picture, out)
+            self.registrations.told(now, peer.name, message.picture.dn, out)
+        if message.last and batch is not None:
+            del self._batches[peer.name]
+            self.streams.prune(now, peer.name, batch, out)
+
+    def _asked(self, now: int, peer: Peer, request: Request, out: list[AnyOutput]) -> None:
+        body = request.body
+        if isinstance(body, Locate):
+            self.links.reply(now, peer, request.id, self.owned.locate(body.dn), out)
+        elif isinstance(body, Bind):
+            mine = self.owned.record(body.dn) is not None
+            taken = mine and self.owned.bind(now, body.dn, body.binding, body.expires_us, out)
+            self.links.reply(now, peer, request.id, Bound(taken), out)
+        elif isinstance(body, Parties):
+            self.links.reply(now, peer, request.id, PartiesAre(self.calls.parties_on(body.dn)), out)
+        elif isinstance(body, Serve):
+            cause = (peer.name, request.id)
+            message = decode(body.frame)
+            if message.id in INPUTS:
+                self._serve_agent(now, message, cause, f"{peer.name}/", out)
+            else:
+                self.calls.request(now, message, cause, out)
+
+    def _hand_on(
+        self, now: int, peer: Peer, dn: str, waiting: tuple[int, Binding, int], out: list[AnyOutput]
+    ) -> None:
+        token, binding, expires_us = waiting
+        deadline_us = now + self._core.limits.parties_deadline_us
+        self.links.request(now, peer, Bind(dn, binding, expires_us), deadline_us, ("bind", token), out)
+
+    def _refresh_at(self, now: int, peer: Peer, dn: str, out: list[AnyOutput]) -> None:
+        owner = self.ownership.owner(dn)
+        if owner is not None and owner.node == peer.name:
+            self.links.afresh(now, peer, dn, self.calls.parties_on(dn), out)
+
+    def _reply_remote(
+        self, now: int, cause: Cause, code: int, text: str, frame: bytes, out: list[AnyOutput]
+    ) -> None:
+        peer = self.links.peers.get(cause[0])
+        if peer is not None:
+            self.links.reply(now, peer, cause[1], Outcome(code, text, frame), out)

@@ -1,0 +1,374 @@
+"""Links to the other T-Controllers: two connections a pair, each node the client of the one that it dials (design 7).
+
+A peer is up when both are. This room knows connections, numbers and acknowledgements; what a message means is decided
+by the rooms that it is handed to.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import msgspec
+
+from cluster_core.clients import Client
+from cluster_core.core import Core
+from cluster_core.edge import Edge
+from cluster_core.outputs import AnyOutput, Fault, Subsystem
+from cluster_core.packing import pack, unpacker
+from cluster_core.rights import REFUSALS, Condition
+from cluster_core.t_controller.link_records import (
+    AnyLinkMessage,
+    Bind,
+    Bound,
+    Event,
+    Forward,
+    ForwardAck,
+    Locate,
+    Located,
+    Outcome,
+    Parties,
+    PartiesAre,
+    Reply,
+    Request,
+    Serve,
+    Snapshot,
+)
+from tlib_proto import Attribute, Greeted, Hello, Message, MessageType, encode
+
+_UNPACKER: Any = unpacker(AnyLinkMessage)
+
+
+class Peer:
+    """Another node: its two connections, what it wants of us, and what we sent it that it has not acknowledged."""
+
+    __slots__ = (
+        "address",
+        "cut",
+        "dialled",
+        "dialled_up",
+        "down_since_us",
+        "everything",
+        "forward_seen",
+        "forward_seq",
+        "incarnation",
+        "interest",
+        "name",
+        "served",
+        "unacknowledged",
+    )
+
+    def __init__(self, name: str, address: str) -> None:
+        self.name = name
+        self.address = address
+        self.dialled = 0
+        self.dialled_up = False
+        self.served = 0
+        self.incarnation = 0
+        self.cut = False
+        self.down_since_us = 0
+        self.interest: dict[str, None] = {}
+        self.everything = False
+        self.forward_seq = 0
+        self.forward_seen = 0
+        self.unacknowledged: deque[Forward] = deque()
+
+    @property
+    def up(self) -> bool:
+        """Whether both connections of the pair are greeted."""
+        return self.dialled_up and self.served != 0
+
+
+class LinkUser(Protocol):
+    """Who is told what happens on links."""
+
+    def peer_up(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """Both connections with the peer are up."""
+
+    def peer_down(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """A connection of a peer that was up is gone."""
+
+    def peer_away(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """The peer has been out of reach for long enough that its DNs' events must not wait any more."""
+
+    def peer_restarted(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """The peer is back in another incarnation: what its earlier one held is gone."""
+
+    def link_message(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
+        """An Interest, Snapshot, Event, Forward or Request has come."""
+
+    def replied(self, now: int, context: Any, body: object | None, out: list[AnyOutput]) -> None:
+        """A Request made with this context was answered; None when it was not in time."""
+
+
+class Links:
+    """The table of peers."""
+
+    def __init__(self, core: Core, edge: Edge) -> None:
+        self._core = core
+        self._edge = edge
+        self.user: LinkUser
+        self.peers: dict[str, Peer] = {}
+        for node in core.settings.nodes:
+            if node.name != core.name:
+                self.peers[node.name] = Peer(node.name, node.members[0].tcontroller)
+        self._waiting: dict[int, tuple[str, Any]] = {}
+
+    def start(self, now: int, out: list[AnyOutput]) -> None:
+        """The node has an incarnation: greet every peer anew."""
+        for peer in self.peers.values():
+            self.drop(now, peer, "new incarnation", out)
+            self._dial(now, peer, out)
+
+    def stop(self, now: int, out: list[AnyOutput]) -> None:
+        """The node stops: every link goes, none is dialled again."""
+        for peer in self.peers.values():
+            self.cut(now, peer.name, True, out)
+
+    def is_up(self, node: str) -> bool:
+        """Whether a node is a peer within reach."""
+        peer = self.peers.get(node)
+        return peer is not None and peer.up
+
+    def up_peers(self) -> list[Peer]:
+        """The peers within reach."""
+        return [peer for peer in self.peers.values() if peer.up]
+
+    def interested(self, dn: str) -> list[Peer]:
+        """The peers that want the stream of a DN."""
+        return [peer for peer in self.peers.values() if peer.up and (peer.everything or dn in peer.interest)]
+
+    def cut(self, now: int, name: str, down: bool, out: list[AnyOutput]) -> bool:
+        """An operator cuts a link or mends it; False when there is no such peer."""
+        peer = self.peers.get(name)
+        if peer is None:
+            return False
+        peer.cut = down
+        if down:
+            self._core.arm("dial", name, None)
+            self.drop(now, peer, "cut by an operator", out)
+        elif not peer.dialled:
+            self._dial(now, peer, out)
+        return True
+
+    def drop(self, now: int, peer: Peer, why: str, out: list[AnyOutput]) -> None:
+        """Close both connections of a peer."""
+        was_up = peer.up
+        for conn in (peer.dialled, peer.served):
+            if conn:
+                self._edge.close(now, conn, why, out)
+        peer.dialled, peer.dialled_up, peer.served = 0, False, 0
+        self._went_down(now, peer, was_up, out)
+
+    def greeted(self, now: int, client: Client, record: Greeted, out: list[AnyOutput]) -> bool:
+        """A peer has dialled us: accept it, unless it is unknown, cut off, or an older incarnation."""
+        hello = record.hello
+        peer = self.peers.get(hello.node)
+        incarnation = (
+            int(hello.session_id) if hello.session_id.isascii() and hello.session_id.isdigit() else -1
+        )
+        if peer is None or peer.cut or incarnation < peer.incarnation or not self._core.ids.incarnation:
+            refusal = REFUSALS[Condition.LINK_REFUSED]
+            out.append(Fault(Subsystem.T_CONTROLLER, "link-refused", f"peer {hello.node!r}", client.conn))
+            self._edge.refuse(now, client.conn, refusal.code, refusal.text, out)
+            return False
+        was_up = peer.up
+        if peer.served:
+            self._edge.close(now, peer.served, "the peer dialled again", out)
+            peer.served = 0
+            self._went_down(now, peer, was_up, out)
+            was_up = False
+        peer.interest, peer.everything = {}, not self._core.settings.options.smart_proxy_enabled
+        peer.served = client.conn
+        attributes: dict[int, int | str] = {
+            Attribute.NodeName: self._core.name,
+            Attribute.SessionID: str(self._core.ids.incarnation),
+        }
+        self._edge.accept(now, client.conn, attributes, self._core.limits.link_ping_us, out)
+        self._met(now, peer, incarnation, out)
+        if peer.up and not was_up:
+            self._came_up(now, peer, out)
+        return True
+
+    def linked(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
+        """A peer has accepted us."""
+        peer = next((p for p in self.peers.values() if p.dialled == conn), None)
+        if peer is None or peer.dialled_up:
+            return
+        peer.dialled_up = True
+        text = message.text(Attribute.SessionID)
+        self._met(now, peer, int(text) if text.isascii() and text.isdigit() else 0, out)
+        if peer.up:
+            self._came_up(now, peer, out)
+
+    def gone(self, now: int, conn: int, out: list[AnyOutput]) -> None:
+        """A stream is gone that may be a link."""
+        for peer in self.peers.values():
+            was_up = peer.up
+            if peer.dialled == conn:
+                peer.dialled, peer.dialled_up = 0, False
+                if not peer.cut:
+                    self._core.arm("dial", peer.name, now + self._core.limits.link_redial_us)
+            elif peer.served == conn:
+                peer.served = 0
+            else:
+                continue
+            self._went_down(now, peer, was_up, out)
+
+    def dial_timeout(self, now: int, name: str, out: list[AnyOutput]) -> None:
+        """Time to dial a peer again."""
+        peer = self.peers[name]
+        if not peer.dialled and not peer.cut:
+            self._dial(now, peer, out)
+
+    def away_timeout(self, now: int, name: str, out: list[AnyOutput]) -> None:
+        """A peer has stayed away."""
+        peer = self.peers[name]
+        if not peer.up:
+            self.user.peer_away(now, peer, out)
+
+    def is_away(self, now: int, name: str) -> bool:
+        """Whether a node has been out of reach so long that events for it must not wait."""
+        peer = self.peers.get(name)
+        return peer is None or (not peer.up and now - peer.down_since_us >= self._core.limits.peer_loss_us)
+
+    def incoming(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
+        """A message came on a link: hand it on, or close the link that broke its own rules."""
+        peer = next((p for p in self.peers.values() if conn in (p.dialled, p.served)), None)
+        if peer is None:
+            return
+        if message.id != MessageType.PeerMessage:
+            return
+        try:
+            body: AnyLinkMessage = _UNPACKER.unpack(message.octets(Attribute.PeerBody))
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            out.append(Fault(Subsystem.T_CONTROLLER, "link-message", f"{peer.name}: {error}", conn))
+            self.drop(now, peer, "a link message that cannot be read", out)
+            self._core.arm("dial", peer.name, now + self._core.limits.link_redial_us)
+            return
+        if isinstance(body, ForwardAck):
+            while peer.unacknowledged and peer.unacknowledged[0].seq <= body.seq:
+                peer.unacknowledged.popleft()
+        elif isinstance(body, Reply):
+            if isinstance(body.body, Outcome):
+                self.user.link_message(now, peer, body, out)
+                return
+            waiting = self._waiting.pop(body.id, None)
+            self._core.arm("linkreq", body.id, None)
+            if waiting is not None:
+                self.user.replied(now, waiting[1], body.body, out)
+        else:
+            self.user.link_message(now, peer, body, out)
+
+    def forward(
+        self, now: int, peer: Peer, dn: str, frame: bytes, cause: tuple[str, int] | None, out: list[AnyOutput]
+    ) -> bool:
+        """Send an event to the DN's owner, numbered; False when too many wait for its acknowledgement."""
+        if len(peer.unacknowledged) >= self._core.limits.forwards_unacknowledged:
+            return False
+        peer.forward_seq += 1
+        message = Forward(peer.forward_seq, dn, frame, cause)
+        peer.unacknowledged.append(message)
+        self.ask(now, peer, message, out)
+        return True
+
+    def afresh(self, now: int, peer: Peer, dn: str, calls: tuple[Any, ...], out: list[AnyOutput]) -> None:
+        """Send all that this node's calls have on a DN, in place of events that could not be sent."""
+        peer.forward_seq += 1
+        self.ask(now, peer, Forward(peer.forward_seq, dn, calls=calls), out)
+
+    def request(
+        self,
+        now: int,
+        peer: Peer,
+        body: Locate | Bind | Parties,
+        deadline_us: int,
+        context: Any,
+        out: list[AnyOutput],
+    ) -> None:
+        """Ask a peer something; `replied` brings the answer, or None at the deadline."""
+        number = self._core.ids.request()
+        self._waiting[number] = (peer.name, context)
+        self._core.arm("linkreq", number, deadline_us)
+        self.ask(now, peer, Request(number, body), out)
+
+    def serve(self, now: int, peer: Peer, number: int, frame: bytes, out: list[AnyOutput]) -> None:
+        """Send a client's request on its way; its Outcome comes as a link message."""
+        self.ask(now, peer, Request(number, Serve(frame)), out)
+
+    def request_timeout(self, now: int, number: int, out: list[AnyOutput]) -> None:
+        """A Request was not answered in time."""
+        waiting = self._waiting.pop(number, None)
+        if waiting is not None:
+            self.user.replied(now, waiting[1], None, out)
+
+    def ask(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
+        """Send on the connection that we dialled: what a client says."""
+        if peer.dialled_up:
+            self._edge.send_frame(now, (peer.dialled,), _frame(message), out)
+
+    def tell(
+        self,
+        now: int,
+        peers: Iterable[Peer],
+        message: Snapshot | Event | ForwardAck | Reply,
+        out: list[AnyOutput],
+    ) -> None:
+        """Send on the connections that we serve: what a server says."""
+        conns = [peer.served for peer in peers if peer.served]
+        if conns:
+            self._edge.send_frame(now, conns, _frame(message), out)
+
+    def reply(
+        self,
+        now: int,
+        peer: Peer,
+        number: int,
+        body: Located | Bound | PartiesAre | Outcome,
+        out: list[AnyOutput],
+    ) -> None:
+        """Answer a peer's Request."""
+        self.tell(now, (peer,), Reply(number, body), out)
+
+    def _dial(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        if peer.cut or not self._core.ids.incarnation:
+            return
+        hello = Hello(
+            application=f"T-Controller@{self._core.name}",
+            role="peer",
+            secret=self._core.settings.link_secret,
+            session_id=str(self._core.ids.incarnation),
+            node=self._core.name,
+            keepalive_ms=self._core.limits.link_ping_us // 1_000,
+        )
+        peer.dialled = self._edge.dial(hello, peer.address, "tcontroller-link", out)
+
+    def _met(self, now: int, peer: Peer, incarnation: int, out: list[AnyOutput]) -> None:
+        known, peer.incarnation = peer.incarnation, incarnation
+        if known and known != incarnation:
+            peer.unacknowledged.clear()
+            peer.forward_seen = 0
+            self.user.peer_restarted(now, peer, out)
+
+    def _came_up(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        self._core.arm("away", peer.name, None)
+        out.append(Fault(Subsystem.T_CONTROLLER, "link-up", f"peer {peer.name}"))
+        for message in list(peer.unacknowledged):
+            self.ask(now, peer, message, out)
+        self.user.peer_up(now, peer, out)
+
+    def _went_down(self, now: int, peer: Peer, was_up: bool, out: list[AnyOutput]) -> None:
+        if not was_up or peer.up:
+            return
+        peer.down_since_us = now
+        out.append(Fault(Subsystem.T_CONTROLLER, "link-down", f"peer {peer.name}"))
+        self._core.arm("away", peer.name, now + self._core.limits.peer_loss_us)
+        for number in [n for n, (name, _) in self._waiting.items() if name == peer.name]:
+            self._core.arm("linkreq", number, None)
+            self.user.replied(now, self._waiting.pop(number)[1], None, out)
+        self.user.peer_down(now, peer, out)
+
+
+def _frame(message: AnyLinkMessage) -> bytes:
+    return encode(Message(MessageType.PeerMessage, 0, {Attribute.PeerBody: pack(message)}))

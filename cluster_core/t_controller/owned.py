@@ -1,0 +1,282 @@
+"""The DNs that this node owns: bindings, in and out of service, claims and releases (seed, DN ownership).
+
+Two kinds: a DN whose contact is "*" is owned through its phone's registration, until the last binding expires; any
+other through a registration of a privileged application, until the last of those on this node leaves.
+"""
+
+from __future__ import annotations
+
+from cluster_core.clients import Client, Clients
+from cluster_core.coordinator_records import How, OwnerRecord
+from cluster_core.core import Core
+from cluster_core.outputs import AnyOutput, Fault, Subsystem
+from cluster_core.ownership import Ownership
+from cluster_core.picture import Picture
+from cluster_core.records import Binding, CallView, DnRecord
+from cluster_core.t_controller.agents import Agents
+from cluster_core.t_controller.link_records import Located, Parties
+from cluster_core.t_controller.links import Links
+from cluster_core.t_controller.streams import Streams
+from tlib_proto import Attribute, Message, MessageType
+
+
+class Owned:
+    """Every DN of which this node is the owner, and those that it is about to own."""
+
+    def __init__(
+        self,
+        core: Core,
+        clients: Clients,
+        ownership: Ownership,
+        links: Links,
+        streams: Streams,
+        agents: Agents,
+    ) -> None:
+        self._core = core
+        self._clients = clients
+        self._ownership = ownership
+        self._links = links
+        self._streams = streams
+        self._agents = agents
+        self._wanted: dict[str, DnRecord] = {}
+        self._asking: dict[str, tuple[dict[str, None], list[CallView]]] = {}
+
+    def record(self, dn: str) -> DnRecord | None:
+        """The record of an owned DN."""
+        found = self._core.store.get("dns", dn)
+        assert found is None or isinstance(found, DnRecord)
+        return found
+
+    def serves(self, dn: str) -> bool:
+        """Whether this node may act as the DN's owner now."""
+        return self._ownership.acting and self._ownership.is_mine(dn) and self.record(dn) is not None
+
+    def locate(self, dn: str) -> Located:
+        """Where an owned DN rings: its youngest binding; none when it is out of service."""
+        record = self.record(dn)
+        agent = self._agents.of(dn)
+        agent_id = "" if agent is None else agent.agent_id
+        if record is None or not self.serves(dn) or not record.in_service:
+            return Located(None, agent_id)
+        if record.bindings:
+            return Located(record.bindings[-1], agent_id)
+        return Located(self._fixed(dn), agent_id)
+
+    def bind(self, now: int, dn: str, binding: Binding, expires_us: int, out: list[AnyOutput]) -> bool:
+        """A phone registered: keep its binding, or take it away when it expires at once; False if not the owner.
+
+        A DN that is being claimed keeps the binding until the claim ends.
+        """
+        record = self.record(dn)
+        if record is None or not self._ownership.is_mine(dn):
+            record = self._wanted.get(dn)
+            if record is None:
+                return False
+        kept = tuple(b for b in record.bindings if b.contact != binding.contact)
+        if expires_us > 0:
+            wall = self._core.wall_us(now)
+            fresh = Binding(
+                binding.contact,
+                binding.listener,
+                binding.host,
+                binding.port,
+                binding.path,
+                wall + expires_us,
+                binding.call_id,
+                binding.cseq,
+            )
+            kept = (*kept[-(self._core.limits.bindings_per_dn - 1) :], fresh)
+        record.bindings = kept
+        if dn in self._wanted:
+            return True
+        self._core.store.put("dns", dn, record)
+        self._rearm(now, record)
+        if not kept:
+            self.give_up(now, dn, out)
+        elif not record.in_service and dn not in self._asking:
+            self._service(now, dn, True, out)
+        return True
+
+    def want(self, dn: str, how: How) -> None:
+        """A claim begins: what comes for the DN meanwhile is kept."""
+        if self.record(dn) is None and dn not in self._wanted:
+            self._wanted[dn] = DnRecord(dn, how=how.value)
+
+    def own_by_client(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+        """A privileged application registered an owned DN of its kind: it holds it from now on, with the others."""
+        record = self.record(dn) or self._wanted.get(dn)
+        if record is None or client.session_id in record.owners:
+            return
+        record.owners = (*record.owners, client.session_id)
+        if dn not in self._wanted:
+            self._core.store.put("dns", dn, record)
+
+    def client_left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+        """A client unregistered a DN or is gone: the DN is given up when it was the last that held it."""
+        record = self.record(dn) or self._wanted.get(dn)
+        if record is None or client.session_id not in record.owners:
+            return
+        record.owners = tuple(session for session in record.owners if session != client.session_id)
+        if dn in self._wanted:
+            return
+        self._core.store.put("dns", dn, record)
+        if not record.owners:
+            self.give_up(now, dn, out)
+
+    def give_up(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Release a DN: its agent is logged out, it goes out of service, anybody may claim it."""
+        record = self.record(dn)
+        assert record is not None
+        self._agents.log_out(now, dn, out)
+        if record.in_service:
+            self._service(now, dn, False, out)
+        self._forget(now, dn, out)
+        self._ownership.release(now, dn, record.epoch, out)
+
+    def gained(self, now: int, dn: str, owner: OwnerRecord, out: list[AnyOutput]) -> None:
+        """The DN is this node's: ask every peer for its parties on it, then begin the stream."""
+        record = self._wanted.pop(dn, None) or self.record(dn) or DnRecord(dn, how=owner.how.value)
+        record.epoch, record.role_epoch, record.seq = owner.epoch, self._core.role_epoch, 0
+        record.in_service = False
+        record.fenced = False
+        self._core.store.put("dns", dn, record)
+        self._rearm(now, record)
+        peers = self._links.up_peers()
+        self._asking[dn] = ({peer.name: None for peer in peers}, [])
+        deadline_us = now + self._core.limits.parties_deadline_us
+        for peer in peers:
+            self._links.request(now, peer, Parties(dn), deadline_us, ("parties", dn, peer.name), out)
+        if not peers:
+            self._begin(now, dn, out)
+
+    def parties(
+        self, now: int, dn: str, node: str, calls: tuple[CallView, ...] | None, out: list[AnyOutput]
+    ) -> None:
+        """A peer named its parties on a DN, or was silent and is named."""
+        asking = self._asking.get(dn)
+        if asking is None:
+            return
+        silent, found = asking
+        silent.pop(node, None)
+        if calls is None:
+            out.append(
+                Fault(
+                    Subsystem.T_CONTROLLER, "parties-unknown", f"peer {node} did not tell its parties on {dn}"
+                )
+            )
+        else:
+            found.extend(calls)
+        if not silent:
+            self._begin(now, dn, out)
+
+    def lost(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Another node owns the DN: its agent is logged out here, its stream ends here."""
+        self._agents.log_out(now, dn, out)
+        record = self.record(dn)
+        if record is not None and record.in_service:
+            self._service(now, dn, False, out)
+        self._forget(now, dn, out)
+
+    def fenced(self, now: int, out: list[AnyOutput]) -> None:
+        """This node may not act as owner: hide its DNs, log nobody out."""
+        for dn, record in list(self._core.store.rows("dns").items()):
+            if record.in_service:
+                self._service(now, dn, False, out)
+            record.fenced = True
+            self._core.store.put("dns", dn, record)
+            self._asking.pop(dn, None)
+
+    def rejoined(self, now: int, out: list[AnyOutput]) -> None:
+        """A member again: claim what was owned, with the state that it had."""
+        for dn, record in list(self._core.store.rows("dns").items()):
+            self._ownership.claim(now, dn, How(record.how), out)
+
+    def claim_failed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """A claim ended without this node as the owner."""
+        self._wanted.pop(dn, None)
+        if self.record(dn) is not None and self._ownership.acting and not self._ownership.is_mine(dn):
+            self.lost(now, dn, out)
+
+    def binding_timeout(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """A binding has expired; with the last one the DN is released."""
+        record = self.record(dn)
+        if record is None:
+            return
+        wall = self._core.wall_us(now)
+        record.bindings = tuple(b for b in record.bindings if b.expires_at_us > wall)
+        self._core.store.put("dns", dn, record)
+        self._rearm(now, record)
+        if not record.bindings and record.how == How.SIP:
+            self.give_up(now, dn, out)
+
+    def replace_calls(
+        self, now: int, dn: str, node: str, calls: tuple[CallView, ...], out: list[AnyOutput]
+    ) -> None:
+        """A node's parties on an owned DN, afresh: the owner's picture takes them and everyone gets a Snapshot."""
+        picture = self._streams.mine.get(dn)
+        if picture is None or not picture.owned:
+            return
+        fresh = {c: view for c, view in picture.calls.items() if view.node != node}
+        fresh.update({view.conn_id: view for view in calls})
+        if fresh != picture.calls:
+            picture.calls = fresh
+            self._streams.refresh(now, picture, out)
+
+    def drop_calls_of(self, now: int, node: str, out: list[AnyOutput]) -> None:
+        """A node is back without what it held: its calls are gone from every picture."""
+        for dn in list(self._core.store.rows("dns")):
+            self.replace_calls(now, dn, node, (), out)
+
+    def _begin(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        _, found = self._asking.pop(dn)
+        record = self.record(dn)
+        assert record is not None
+        old = self._streams.mine.get(dn)
+        picture = Picture(
+            dn=dn,
+            source=self._core.name,
+            owned=True,
+            epoch=record.epoch,
+            role_epoch=record.role_epoch,
+            in_service=False,
+            calls={view.conn_id: view for view in found},
+        )
+        if old is not None:
+            picture.calls.update({c: v for c, v in old.calls.items() if v.node == self._core.name})
+        agent = self._agents.of(dn)
+        if agent is not None:
+            picture.agent_id, picture.ready, picture.work_mode = agent.agent_id, agent.ready, agent.work_mode
+        self._streams.begin(now, picture, out)
+        if (record.how == How.SIP and not record.bindings) or (record.how == How.TLIB and not record.owners):
+            self.give_up(now, dn, out)
+        else:
+            self._service(now, dn, True, out)
+
+    def _service(self, now: int, dn: str, in_service: bool, out: list[AnyOutput]) -> None:
+        event = MessageType.EventDNBackInService if in_service else MessageType.EventDNOutOfService
+        record = self.record(dn)
+        assert record is not None
+        if dn in self._streams.mine:
+            message = Message(event, 0, {Attribute.ThisDN: dn, **self._clients.time(now)})
+            self._streams.emit(now, dn, message, None, out)
+        else:
+            record.in_service = in_service
+            self._core.store.put("dns", dn, record)
+
+    def _forget(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        self._asking.pop(dn, None)
+        self._core.arm("binding", dn, None)
+        self._streams.end(now, dn, out)
+        self._core.store.drop("dns", dn)
+
+    def _rearm(self, now: int, record: DnRecord) -> None:
+        ends = [binding.expires_at_us for binding in record.bindings]
+        self._core.arm("binding", record.dn, min(ends) - self._core.wall_base_us if ends else None)
+
+    def _fixed(self, dn: str) -> Binding | None:
+        """The contact of a DN whose phone does not register: a URI with an address of its own."""
+        contact = self._core.settings.dns[dn].contact
+        host, _, port = contact.rpartition("@")[2].partition(";")[0].partition(":")
+        if contact == "*" or not host:
+            return None
+        return Binding(contact, "sip", host, int(port) if port.isascii() and port.isdigit() else 5060)

@@ -1,0 +1,183 @@
+"""What T-Library clients register at TCport: one DN, anywhere in the cluster, or all that this node owns (seed).
+
+An answer carries the DN's picture. When another node has it, the answer waits for that node's Snapshot, but not for
+long: then it tells what is known.
+"""
+
+from __future__ import annotations
+
+from cluster_core.clients import Client, Clients
+from cluster_core.coordinator_records import How
+from cluster_core.core import Core
+from cluster_core.outputs import AnyOutput
+from cluster_core.ownership import Ownership
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.settings import DnType
+from cluster_core.t_controller.link_records import Interest
+from cluster_core.t_controller.links import Links
+from cluster_core.t_controller.owned import Owned
+from cluster_core.t_controller.streams import Streams
+from tlib_proto import Attribute, Message, MessageType
+
+_TRUE = ("1", "true", "yes", 1)
+
+
+class Registrations:
+    """Registrations of one DN and of all, and the answers that wait for another node."""
+
+    def __init__(
+        self,
+        core: Core,
+        clients: Clients,
+        requests: Requests,
+        ownership: Ownership,
+        links: Links,
+        streams: Streams,
+        owned: Owned,
+    ) -> None:
+        self._core = core
+        self._clients = clients
+        self._requests = requests
+        self._ownership = ownership
+        self._links = links
+        self._streams = streams
+        self._owned = owned
+        self._claiming: dict[str, list[tuple[int, int]]] = {}
+        self._waiting: dict[str, tuple[dict[str, None], list[tuple[int, int]]]] = {}
+
+    def request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> bool:
+        """Serve a request on registrations; False when it is about something else."""
+        if message.id == MessageType.RequestRegisterAddress:
+            self._register(now, client, message, out)
+        elif message.id == MessageType.RequestUnregisterAddress:
+            self._unregister(now, client, message, out)
+        elif message.id == MessageType.RequestRegisterAll:
+            self._register_all(now, client, message, out)
+        elif message.id == MessageType.RequestUnregisterAll:
+            self._clients.set_bulk(client, False, False)
+            done = Message(MessageType.EventUnregisteredAll)
+            self._clients.answer(now, client.conn, message.ref, done, out)
+        elif message.id == MessageType.RequestQueryServer:
+            self._clients.answer_server_info(now, client.conn, message.ref, out)
+        else:
+            return False
+        return True
+
+    def check_dn(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str | None:
+        """The DN of a registration, if it is configured and within the client's rights; else EventError, and None."""
+        dn = message.text(Attribute.ThisDN)
+        known = self._core.settings.dns.get(dn)
+        if not dn:
+            self._requests.refuse(
+                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
+            )
+        elif known is None or known.type is DnType.VOIP_SERVICE:
+            self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
+        elif not self._clients.may_touch(client, dn):
+            self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
+        else:
+            return dn
+        return None
+
+    def told(self, now: int, node: str, dn: str, out: list[AnyOutput]) -> None:
+        """A node has told its picture of a DN: answer who waited for it."""
+        waiting = self._waiting.get(dn)
+        if waiting is not None:
+            waiting[0].pop(node, None)
+            if not waiting[0]:
+                self.waiting_timeout(now, dn, out)
+
+    def peer_gone(self, now: int, node: str, out: list[AnyOutput]) -> None:
+        """A node will not tell anything now."""
+        for dn in list(self._waiting):
+            self.told(now, node, dn, out)
+
+    def waiting_timeout(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Answer with what is known."""
+        _, answers = self._waiting.pop(dn)
+        self._core.arm("waiting", dn, None)
+        for conn, ref in answers:
+            client = self._clients.table.get(conn)
+            if client is not None and dn in client.registered:
+                self._streams.answer_registered(now, conn, ref, dn, out)
+
+    def claimed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """A claim for a client's sake has ended; whoever owns the DN now, the registration holds."""
+        for conn, ref in self._claiming.pop(dn, []):
+            if conn in self._clients.table:
+                self._answer(now, conn, ref, dn, out)
+
+    def client_gone(self, now: int, client: Client, out: list[AnyOutput]) -> None:
+        """A client is gone; call after its registrations were dropped."""
+        for dn in client.registered:
+            self._left(now, client, dn, out)
+
+    def _register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        dn = self.check_dn(now, client, message, out)
+        if dn is None:
+            return
+        first = not list(self._clients.watchers("tcontroller", dn))
+        if not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
+            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
+            return
+        if first and self._core.settings.options.smart_proxy_enabled:
+            for peer in self._links.up_peers():
+                self._links.ask(now, peer, Interest(add=(dn,)), out)
+        known = self._core.settings.dns[dn]
+        ownable = known.type is DnType.EXTENSION and known.contact != "*" and self._clients.may_own(client)
+        owner = self._ownership.owner(dn)
+        if ownable and self._owned.serves(dn):
+            self._owned.own_by_client(now, client, dn, out)
+        elif ownable and (owner is None or not self._links.is_up(owner.node)):
+            self._owned.want(dn, How.TLIB)
+            self._owned.own_by_client(now, client, dn, out)
+            self._claiming.setdefault(dn, []).append((client.conn, message.ref))
+            self._ownership.claim(now, dn, How.TLIB, out)
+            return
+        self._answer(now, client.conn, message.ref, dn, out, first)
+
+    def _answer(
+        self, now: int, conn: int, ref: int, dn: str, out: list[AnyOutput], first: bool = False
+    ) -> None:
+        if dn in self._waiting:
+            self._waiting[dn][1].append((conn, ref))
+            return
+        owner = self._ownership.owner(dn)
+        silent: dict[str, None] = {}
+        if first and self._core.settings.options.smart_proxy_enabled and not self._owned.serves(dn):
+            if owner is not None and self._links.is_up(owner.node):
+                silent = {owner.node: None}
+            else:
+                silent = {peer.name: None for peer in self._links.up_peers()}
+        if not silent:
+            self._streams.answer_registered(now, conn, ref, dn, out)
+            return
+        self._waiting[dn] = (silent, [(conn, ref)])
+        self._core.arm("waiting", dn, now + self._core.limits.peer_loss_us)
+
+    def _unregister(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        dn = message.text(Attribute.ThisDN)
+        if not self._clients.unregister(client, dn):
+            self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
+            return
+        done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
+        self._clients.answer(now, client.conn, message.ref, done, out)
+        self._left(now, client, dn, out)
+
+    def _left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+        self._owned.client_left(now, client, dn, out)
+        optimised = self._core.settings.options.smart_proxy_enabled
+        if optimised and not list(self._clients.watchers("tcontroller", dn)):
+            for peer in self._links.up_peers():
+                self._links.ask(now, peer, Interest(remove=(dn,)), out)
+            for source in self._streams.follower.sources(dn):
+                self._streams.follower.forget(dn, source)
+
+    def _register_all(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        asked = dict(message.pairs(Attribute.Extensions))
+        node_dns = asked.get("node-dns", 0) in _TRUE
+        self._streams.bulk_snapshot(now, client.conn, node_dns, out)
+        self._clients.set_bulk(client, True, node_dns)
+        done = Message(MessageType.EventRegisteredAll, 0, {Attribute.NodeName: self._core.name})
+        self._clients.answer(now, client.conn, message.ref, done, out)

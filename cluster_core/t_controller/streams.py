@@ -1,0 +1,284 @@
+"""The streams of events of DNs: this node's own, and those of its peers that it follows (design 7).
+
+A DN's owner gives each of its events a place and sends it to everyone who watches. A DN without an owner within reach,
+a Routing Point and a trunk have the call's node as source. What this node originates lies in `mine`; what others
+originate is followed by the receiver's rules of `follow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from cluster_core.clients import Clients
+from cluster_core.core import Cause, Core
+from cluster_core.follow import Follower, Verdict
+from cluster_core.outputs import AnyOutput
+from cluster_core.picture import Picture, apply
+from cluster_core.settings import DnType
+from cluster_core.t_controller.link_records import Event, Interest, Snapshot
+from cluster_core.t_controller.links import Links, Peer
+from cluster_core.watch import Watch, placed
+from tlib_proto import Attribute, ErrorCode, Message, MessageType, decode, encode
+
+
+class Streams:
+    """Who originates which events here, who follows which, and who is sent them."""
+
+    def __init__(self, core: Core, clients: Clients, links: Links) -> None:
+        self._core = core
+        self._clients = clients
+        self._links = links
+        self._watch = Watch(core, clients, "tcontroller")
+        self.mine: dict[str, Picture] = {}
+        self.follower = Follower()
+
+    @property
+    def source(self) -> str:
+        """The name of the streams of which this node is the source without being an owner."""
+        return f"{self._core.name}/{self._core.ids.incarnation}"
+
+    def is_node_dn(self, dn: str) -> bool:
+        """Whether the call's node is always the source of the DN's events: a Routing Point or a trunk."""
+        return self._watch.is_node_dn(dn)
+
+    def view(self, dn: str) -> Picture:
+        """What is known of a DN here, from every source."""
+        mine = self.mine.get(dn)
+        if mine is not None and mine.owned:
+            return msgspec.structs.replace(mine, calls=dict(mine.calls))
+        seen = self.follower.view(dn)
+        if seen is None:
+            view = (
+                self._nothing(dn) if mine is None else msgspec.structs.replace(mine, calls=dict(mine.calls))
+            )
+        else:
+            view = seen
+            if mine is not None:
+                view.calls = {**view.calls, **mine.calls}
+        if self.is_node_dn(dn):
+            view.in_service = True
+        return view
+
+    def emit(
+        self, now: int, dn: str, event: Message, cause: Cause | None, out: list[AnyOutput], node: str = ""
+    ) -> bytes:
+        """An event of a DN of which this node is the source: give it its place and send it to everyone who watches."""
+        picture = self.mine.get(dn)
+        if picture is None:
+            picture = Picture(
+                dn=dn,
+                source=self.source,
+                owned=False,
+                epoch=self._core.ids.incarnation,
+                role_epoch=self._core.role_epoch,
+                in_service=self.is_node_dn(dn),
+            )
+            self.mine[dn] = picture
+            self._tell_snapshot(now, picture, self._links.interested(dn), out)
+        picture.seq += 1
+        node = node or self._core.name
+        apply(picture, event, node)
+        self._keep(picture)
+        peers = self._links.interested(dn)
+        if peers:
+            self._links.tell(
+                now,
+                peers,
+                Event(
+                    dn,
+                    picture.source,
+                    picture.epoch,
+                    picture.role_epoch,
+                    picture.seq,
+                    node,
+                    encode(event),
+                    cause,
+                ),
+                out,
+            )
+        conns = list(self._clients.watchers("tcontroller", dn))
+        node_dn = self.is_node_dn(dn)
+        if picture.owned or node_dn:
+            conns += [c for c in self._clients.bulk(node_dn) if c not in conns]
+        return self._clients.deliver(now, conns, placed(picture, event), cause, out)
+
+    def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
+        """This node is the owner of a DN from now on: its first Snapshot ends every other stream of the DN."""
+        before = self.view(picture.dn)
+        self.mine[picture.dn] = picture
+        for source in self.follower.sources(picture.dn):
+            self.follower.forget(picture.dn, source)
+        self._keep(picture)
+        self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
+        self._watch.resync(now, picture.dn, before, self.view(picture.dn), out)
+        self._watch.snapshot(now, self._clients.bulk(False), picture, out)
+
+    def refresh(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
+        """An own picture changed otherwise than by an event: everyone who watches gets a Snapshot."""
+        picture.seq += 1
+        self._keep(picture)
+        self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
+        conns = list(self._clients.watchers("tcontroller", picture.dn))
+        conns += [c for c in self._clients.bulk(False) if picture.owned and c not in conns]
+        self._watch.snapshot(now, conns, picture, out)
+
+    def end(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """This node owns a DN no longer: smart clients are told, with the reason."""
+        picture = self.mine.pop(dn, None)
+        if picture is None or not picture.owned:
+            return
+        event = Message(
+            MessageType.EventUnregistered,
+            0,
+            {
+                Attribute.ThisDN: dn,
+                Attribute.ErrorCode: ErrorCode.OUT_OF_SERVICE,
+                Attribute.ErrorMessage: "this node does not own the DN any more",
+                **self._clients.time(now),
+            },
+        )
+        self._clients.deliver(now, self._clients.bulk(False), placed(picture, event), None, out)
+
+    def event(self, now: int, peer: Peer, given: Event, out: list[AnyOutput]) -> None:
+        """A peer's event has come: pass it on if it is the next one, ask for a Snapshot if one is missing."""
+        if given.source.partition("/")[0] != peer.name:
+            return
+        mine = self.mine.get(given.dn)
+        if mine is not None and mine.owned:
+            return
+        message = decode(given.frame)
+        verdict = self.follower.event(
+            given.dn, given.source, given.epoch, given.role_epoch, given.seq, message, given.node
+        )
+        if verdict is Verdict.HOLE:
+            self._links.ask(now, peer, Interest(add=(given.dn,)), out)
+        elif verdict is Verdict.ACCEPTED:
+            conns = list(self._clients.watchers("tcontroller", given.dn))
+            attributes: dict[int, int | str] = {
+                Attribute.DNEpoch: given.epoch,
+                Attribute.DNSequence: given.seq,
+                Attribute.Source: given.source,
+            }
+            placed = Message(message.id, 0, {**message.attributes, **attributes})
+            if conns:
+                self._clients.deliver(now, conns, placed, given.cause, out)
+
+    def snapshot(self, now: int, peer: Peer, picture: Picture, out: list[AnyOutput]) -> None:
+        """A peer's Snapshot has come: whoever watches the DN gets what changed."""
+        dn = picture.dn
+        mine = self.mine.get(dn)
+        if picture.source.partition("/")[0] != peer.name or (mine is not None and mine.owned):
+            return
+        before = self.view(dn)
+        if not self.follower.snapshot(picture, keep_sources=self.is_node_dn(dn)):
+            return
+        if picture.owned and not self.is_node_dn(dn):
+            self.mine.pop(dn, None)
+        self._watch.resync(now, dn, before, self.view(dn), out)
+
+    def hide(self, now: int, node: str, out: list[AnyOutput]) -> None:
+        """A node is out of reach: its streams are hidden, and who watches its DNs hears that they are out of service."""
+        self._change(
+            now,
+            self.follower.dns(),
+            lambda: [self.follower.lost(source) for source in self._sources(node)],
+            out,
+        )
+
+    def prune(self, now: int, node: str, kept: dict[str, None], out: list[AnyOutput]) -> None:
+        """A node has told all that it originates: what it did not name is gone."""
+        gone = [
+            (dn, source)
+            for source in self._sources(node)
+            for dn in self.follower.dns()
+            if dn not in kept and source in self.follower.sources(dn)
+        ]
+        self._change(
+            now,
+            [dn for dn, _ in gone],
+            lambda: self._forget(gone),
+            out,
+        )
+
+    def interest(self, now: int, peer: Peer, given: Interest, out: list[AnyOutput]) -> None:
+        """A peer says what it wants: answer with one Snapshot for each DN that this node originates."""
+        if given.everything:
+            peer.everything = True
+            dns = list(self.mine)
+        else:
+            for dn in given.remove:
+                peer.interest.pop(dn, None)
+            room = len(self._core.settings.dns)
+            wanted = [dn for dn in given.add if dn in self._core.settings.dns]
+            for dn in wanted[:room]:
+                peer.interest[dn] = None
+            dns = wanted
+        for dn in dns:
+            picture = self.mine.get(dn)
+            if picture is not None:
+                self._tell_snapshot(now, picture, [peer], out)
+        if given.everything:
+            self._links.tell(now, [peer], Snapshot(None, last=True), out)
+        else:
+            for dn in dns:
+                if dn not in self.mine:
+                    self._tell_snapshot(now, self._nothing(dn), [peer], out)
+
+    def answer_registered(self, now: int, conn: int, ref: int, dn: str, out: list[AnyOutput]) -> None:
+        """Answer one client's registration with what is known of the DN."""
+        self._watch.answer(now, conn, ref, dn, self.view(dn), out)
+
+    def bulk_snapshot(self, now: int, conn: int, node_dns: bool, out: list[AnyOutput]) -> int:
+        """Send a smart client one EventRegistered for each DN that it sees here; returns how many."""
+        sent = 0
+        for dn, picture in self.mine.items():
+            if picture.owned:
+                self._watch.snapshot(now, [conn], picture, out)
+                sent += 1
+        if node_dns:
+            for dn in self._core.settings.dns:
+                if self.is_node_dn(dn) and self._core.settings.dns[dn].type is not DnType.VOIP_SERVICE:
+                    self._watch.snapshot(now, [conn], self.mine.get(dn) or self._nothing(dn), out)
+                    sent += 1
+        return sent
+
+    def _nothing(self, dn: str) -> Picture:
+        return Picture(
+            dn=dn,
+            source=self.source,
+            owned=False,
+            epoch=self._core.ids.incarnation,
+            role_epoch=self._core.role_epoch,
+            in_service=self.is_node_dn(dn),
+        )
+
+    def _sources(self, node: str) -> list[str]:
+        """The sources that a node is or was, as an owner and in each of its incarnations."""
+        return [source for source in self.follower.all_sources() if source.partition("/")[0] == node]
+
+    def _change(self, now: int, dns: list[str], action: Callable[[], object], out: list[AnyOutput]) -> None:
+        watched = dict.fromkeys(self._clients.watched("tcontroller"))
+        before = {dn: self.view(dn) for dn in dns if dn in watched}
+        action()
+        for dn, old in before.items():
+            self._watch.resync(now, dn, old, self.view(dn), out)
+
+    def _forget(self, gone: list[tuple[str, str]]) -> None:
+        for dn, source in gone:
+            self.follower.forget(dn, source)
+
+    def _tell_snapshot(self, now: int, picture: Picture, peers: list[Peer], out: list[AnyOutput]) -> None:
+        if peers:
+            self._links.tell(now, peers, Snapshot(picture), out)
+
+    def _keep(self, picture: Picture) -> None:
+        """An owned DN's place in its stream and its calls are durable."""
+        if picture.owned:
+            record = self._core.store.get("dns", picture.dn)
+            assert record is not None
+            record.seq = picture.seq
+            record.in_service = picture.in_service
+            record.calls = tuple(picture.calls.values())
+            self._core.store.put("dns", picture.dn, record)

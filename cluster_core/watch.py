@@ -1,0 +1,87 @@
+"""What those who watch a DN are sent when its picture changes otherwise than by an event (ours).
+
+EventRegistered without a ReferenceID is a Snapshot: the client's picture of the DN starts anew with it.
+"""
+
+from __future__ import annotations
+
+from cluster_core.clients import Clients
+from cluster_core.core import Core
+from cluster_core.outputs import AnyOutput
+from cluster_core.picture import Picture, difference, extensions, same_view
+from cluster_core.settings import DnType
+from tlib_proto import AddressInfoType, AddressType, Attribute, Message, MessageType, Value
+
+ADDRESS_TYPES = {
+    DnType.EXTENSION: AddressType.DN,
+    DnType.ROUTING_POINT: AddressType.RouteDN,
+    DnType.TRUNK: AddressType.Trunk,
+    DnType.VOIP_SERVICE: AddressType.Other,
+}
+
+
+def placed(picture: Picture, event: Message) -> Message:
+    """The event with its place in the stream that the picture is of."""
+    place: dict[int, Value] = {
+        Attribute.DNEpoch: picture.epoch,
+        Attribute.DNSequence: picture.seq,
+        Attribute.Source: picture.source,
+    }
+    return Message(event.id, event.ref, {**event.attributes, **place})
+
+
+class Watch:
+    """Those who watch DNs on one port, and what they are told of a picture."""
+
+    def __init__(self, core: Core, clients: Clients, listener: str) -> None:
+        self._core = core
+        self._clients = clients
+        self._listener = listener
+
+    def watchers(self, dn: str) -> list[int]:
+        """The streams that registered the DN."""
+        return list(self._clients.watchers(self._listener, dn))
+
+    def is_node_dn(self, dn: str) -> bool:
+        """Whether the call's node is always the source of the DN's events: a Routing Point or a trunk."""
+        settings = self._core.settings.dns.get(dn)
+        return settings is not None and settings.type is not DnType.EXTENSION
+
+    def registered(self, dn: str, picture: Picture) -> Message:
+        """EventRegistered: the whole picture of a DN, as the answer to a query of its status has it."""
+        settings = self._core.settings.dns.get(dn)
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.AddressType: AddressType.Unknown if settings is None else ADDRESS_TYPES[settings.type],
+            Attribute.AddressInfoType: AddressInfoType.DNStatus,
+            Attribute.AddressInfoStatus: int(picture.in_service),
+            Attribute.Extensions: extensions(picture),
+        }
+        if picture.agent_id:
+            attributes[Attribute.AgentID] = picture.agent_id
+        return Message(MessageType.EventRegistered, 0, attributes)
+
+    def answer(self, now: int, conn: int, ref: int, dn: str, picture: Picture, out: list[AnyOutput]) -> None:
+        """Answer one client's registration with the picture."""
+        self._clients.answer(now, conn, ref, placed(picture, self.registered(dn, picture)), out)
+
+    def snapshot(self, now: int, conns: list[int], picture: Picture, out: list[AnyOutput]) -> None:
+        """Send the whole picture to these streams."""
+        if conns:
+            self.tell(now, conns, picture, self.registered(picture.dn, picture), out)
+
+    def tell(
+        self, now: int, conns: list[int], picture: Picture, event: Message, out: list[AnyOutput]
+    ) -> None:
+        """Send an event that happens now, in its place."""
+        stamped = Message(event.id, 0, {**event.attributes, **self._clients.time(now)})
+        self._clients.deliver(now, conns, placed(picture, stamped), None, out)
+
+    def resync(self, now: int, dn: str, before: Picture, after: Picture, out: list[AnyOutput]) -> None:
+        """Bring who watches the DN from one view to another: the state's events, then the whole picture."""
+        conns = self.watchers(dn)
+        if not conns or same_view(before, after):
+            return
+        for event in difference(before, after)[0]:
+            self.tell(now, conns, after, event, out)
+        self.snapshot(now, conns, after, out)
