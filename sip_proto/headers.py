@@ -180,7 +180,7 @@ def parse_name_addr(text: str) -> NameAddr:
             raise ParseError("address", start, "no URI after the display name")
         uri, _, tail = text.partition(";")
         uri = uri.strip(" \t")
-        if not uri or "," in uri or "?" in uri or ":" not in uri or " " in uri:
+        if not uri or "," in uri or "?" in uri or ":" not in uri or " " in uri or ">" in uri:
             raise ParseError("address", 0, "no URI")
         return NameAddr("", uri, parse_params(tail))
     right = text.find(">", left)

@@ -1,6 +1,6 @@
 import pytest
 
-from sip_proto import parse, validate
+from sip_proto import validate
 from sip_proto.validate import response_fault
 from tests.sip_proto.texts import as_request, as_response, request, request_bytes, response_to
 
@@ -61,8 +61,5 @@ def test_responses_are_dropped_when_they_cannot_be_ours() -> None:
     )
     assert response_fault(as_response(good.replace(b";branch=z9hG4bK1", b""))) == "no branch"
     assert response_fault(as_response(good.replace(b"CSeq: 1", b"CSeq: x"))) == "no number and method"
-    broken = parse(good.replace(b"Content-Length: 0", b"Content-Length: 9"))
-    assert (
-        response_fault(as_response(good.replace(b"Content-Length: 0", b"Content-Length: 9")))
-        == broken.fault[1]
-    )  # type: ignore[index]
+    short = good.replace(b"Content-Length: 0", b"Content-Length: 9")
+    assert response_fault(as_response(short)) == "body shorter than Content-Length"

@@ -1,0 +1,406 @@
+"""The callee's half against hand-written peers."""
+
+import pytest
+
+from sip_proto import (
+    Acked,
+    Cancelled,
+    DialogChanged,
+    DialogEnded,
+    Ended,
+    Invited,
+    Limits,
+    LocalError,
+    ReinviteCancelled,
+    Reinvited,
+    Rejected,
+    Requested,
+    Transmit,
+)
+from tests.sip_proto.alone import Alone, requests, responses, sent
+from tests.sip_proto.pair import A, B, endpoint
+from tests.sip_proto.texts import request_bytes, response_to
+
+
+class Called(Alone):
+    """A rang us: `leg` is the call, `tag` ours once we rang back."""
+
+    def __init__(self, more: str = "", limits: Limits | None = None) -> None:
+        super().__init__(endpoint(B, b"seed-b", 2, limits))
+        trying, invited = self.hear(request_bytes(more=more))
+        assert isinstance(trying, Transmit)
+        assert trying.data.startswith(b"SIP/2.0 100 Trying\r\n")
+        assert isinstance(invited, Invited)
+        self.leg: int = invited.leg
+
+    def ring(self) -> None:
+        (ringing,) = sent(self.do(lambda now, out: self.end.provisional(now, self.leg, 180, out)))
+        self.tag = ringing.to.tag
+
+    def accept(self) -> list[object]:
+        out = self.do(lambda now, out: self.end.accept(now, self.leg, out, body=b"v=0\r\n"))
+        self.tag = sent(out)[0].to.tag
+        return list(out)
+
+    def inside(self, method: str, number: int, **more: str) -> bytes:
+        """A request of A's in the dialog."""
+        given = {"branch": f"z9hG4bK{method}{number}", "cseq": f"{number} {method}"} | more
+        return request_bytes(method, to=f"<sip:bob@example.org>;tag={self.tag}", **given)
+
+    def talk(self) -> None:
+        self.accept()
+        self.hear(self.inside("ACK", 1))
+
+
+def test_ringing_and_answer_carry_tag_contact_and_record_route() -> None:
+    called = Called("Record-Route: <sip:p1;lr>\r\nRecord-Route: <sip:p2;lr>\r\n")
+    called.ring()
+    answer = called.accept()
+    assert isinstance(answer[1], DialogChanged)
+    (message,) = sent(answer)  # type: ignore[arg-type]
+    assert message.get_all("Record-Route") == ["<sip:p1;lr>", "<sip:p2;lr>"]
+    assert message.get("Contact") == "<sip:192.0.2.2:5060>"
+    assert message.to.tag == called.tag
+    assert message.get("Content-Type") == "application/sdp"
+    assert answer[1].dialog.route_set == ("<sip:p1;lr>", "<sip:p2;lr>")
+    assert answer[1].dialog.remote_target == "sip:alice@192.0.2.1"
+
+
+def test_an_invite_that_comes_again_gets_the_last_answer_again() -> None:
+    called = Called()
+    assert responses(called.hear(request_bytes())) == [100]
+    called.ring()
+    assert responses(called.hear(request_bytes())) == [180]
+    called.accept()
+    assert called.hear(request_bytes()) == []
+
+
+def test_an_answer_is_repeated_until_its_ack() -> None:
+    called = Called()
+    called.accept()
+    assert responses(called.wait(1_600_000)) == [200, 200]
+    assert called.hear(called.inside("ACK", 9)) == []
+    (acked,) = called.hear(called.inside("ACK", 1))
+    assert isinstance(acked, Acked)
+    assert called.hear(called.inside("ACK", 1)) == []
+    assert called.wait(60_000_000) == []
+    assert called.end.counts()["timers"] == 0
+
+
+def test_an_ack_with_the_invites_branch_is_taken_too() -> None:
+    called = Called()
+    called.accept()
+    (acked,) = called.hear(called.inside("ACK", 1, branch="z9hG4bK1"))
+    assert isinstance(acked, Acked)
+
+
+def test_an_answer_without_ack_ends_in_a_bye() -> None:
+    called = Called()
+    called.accept()
+    out = called.wait(33_000_000)
+    assert Ended(called.leg, "no-ack") in out
+    assert DialogEnded(called.leg) in out
+    assert requests(out)[0] == "BYE"
+    called.wait(60_000_000)
+    assert called.end.idle()
+
+
+def test_a_refusal_is_repeated_until_its_ack() -> None:
+    called = Called()
+    out = called.do(lambda now, out: called.end.reject(now, called.leg, 486, out, headers=[("X", "y")]))
+    (busy,) = sent(out)
+    assert (busy.get("X"), busy.get("Contact")) == ("y", None)
+    assert responses(called.wait(1_600_000)) == [486, 486]
+    called.hear(request_bytes("ACK", to=f"<sip:bob@example.org>;tag={busy.to.tag}"))
+    assert called.wait(60_000_000) == []
+    assert called.end.idle()
+
+
+def test_a_cancel_is_answered_and_ends_the_call() -> None:
+    called = Called()
+    called.ring()
+    cancel = request_bytes("CANCEL", contact="")
+    out = called.hear(cancel)
+    assert responses(out) == [200, 487]
+    assert out[-1] == Cancelled(called.leg)
+    assert responses(called.hear(cancel)) == [200]
+    called.hear(request_bytes("ACK"))
+    called.wait(60_000_000)
+    assert called.end.idle()
+    assert responses(called.hear(cancel)) == [481]
+
+
+def test_a_cancel_after_the_answer_changes_nothing() -> None:
+    called = Called()
+    called.talk()
+    assert responses(called.hear(request_bytes("CANCEL", contact=""))) == [200]
+    assert called.end.counts()["legs"] == 1
+
+
+def test_a_bye_ends_the_call_and_is_answered_again() -> None:
+    called = Called()
+    called.talk()
+    bye = called.inside("BYE", 2)
+    out = called.hear(bye)
+    assert responses(out) == [200]
+    assert out[1:] == [Ended(called.leg, "bye"), DialogEnded(called.leg)]
+    assert responses(called.hear(bye)) == [200]
+    assert responses(called.hear(called.inside("BYE", 3))) == [481]
+    called.wait(60_000_000)
+    assert called.end.idle()
+
+
+def test_a_bye_in_the_early_dialog_cancels() -> None:
+    called = Called()
+    called.ring()
+    out = called.hear(called.inside("BYE", 2))
+    assert responses(out) == [200, 487]
+    assert out[-1] == Cancelled(called.leg)
+
+
+def test_our_bye_waits_for_the_ack() -> None:
+    called = Called()
+    called.accept()
+    out = called.do(lambda now, out: called.end.bye(now, called.leg, out))
+    assert out == [DialogEnded(called.leg)]
+    assert responses(called.wait(600_000)) == [200]
+    assert requests(called.hear(called.inside("ACK", 1))) == ["BYE"]
+    called.wait(60_000_000)
+    assert called.end.idle()
+
+
+def test_our_bye_does_not_wait_for_ever_and_the_peers_may_come_first() -> None:
+    called = Called()
+    called.accept()
+    called.do(lambda now, out: called.end.bye(now, called.leg, out))
+    assert "BYE" in requests(called.wait(33_000_000))
+    other = Called()
+    other.accept()
+    other.do(lambda now, out: other.end.bye(now, other.leg, out))
+    out = other.hear(other.inside("BYE", 2))
+    assert responses(out) == [200]
+    assert len(out) == 1
+    other.wait(60_000_000)
+    assert other.end.idle()
+
+
+def test_a_reinvite_is_accepted_and_acknowledged() -> None:
+    called = Called()
+    called.talk()
+    out = called.hear(called.inside("INVITE", 2, contact="Contact: <sip:alice@192.0.2.1:5099>\r\n"))
+    assert [type(record) for record in out] == [Transmit, DialogChanged, Reinvited]
+    # Another request in between must not move the number that the ACK has to have.
+    (asked,) = [record for record in called.hear(called.inside("INFO", 3)) if isinstance(record, Requested)]
+    assert asked.leg == called.leg
+    called.do(lambda now, out: called.end.respond(now, asked.handle, 200, out))
+    out = called.do(lambda now, out: called.end.accept_reinvite(now, called.leg, out, body=b"v=0\r\n"))
+    assert responses(out) == [200]
+    assert responses(called.wait(600_000)) == [200]
+    assert responses(called.hear(called.inside("INVITE", 4))) == [491]
+    (acked,) = called.hear(called.inside("ACK", 2))
+    assert isinstance(acked, Acked)
+    with pytest.raises(LocalError):
+        called.end.accept_reinvite(called.now, called.leg, [])
+
+
+def test_a_reinvite_is_refused_and_the_dialog_goes_on() -> None:
+    called = Called()
+    called.talk()
+    called.hear(called.inside("INVITE", 2))
+    assert responses(called.hear(called.inside("INVITE", 3))) == [500]
+    out = called.do(lambda now, out: called.end.reject_reinvite(now, called.leg, 488, out, reason="No"))
+    assert responses(out) == [488]
+    assert called.end.counts()["legs"] == 1
+
+
+def test_a_reinvite_is_cancelled_or_ended_by_a_bye() -> None:
+    called = Called()
+    called.talk()
+    called.hear(called.inside("INVITE", 2))
+    out = called.hear(called.inside("CANCEL", 2, branch="z9hG4bKINVITE2"))
+    assert responses(out) == [200, 487]
+    assert out[-1] == ReinviteCancelled(called.leg)
+    called.hear(called.inside("INVITE", 3))
+    assert responses(called.hear(called.inside("BYE", 4))) == [200, 487]
+    called.wait(60_000_000)
+    assert called.end.idle()
+
+
+def test_a_reinvite_that_is_never_acknowledged_ends_the_call() -> None:
+    called = Called()
+    called.talk()
+    called.hear(called.inside("INVITE", 2))
+    called.do(lambda now, out: called.end.accept_reinvite(now, called.leg, out))
+    assert Ended(called.leg, "no-ack") in called.wait(33_000_000)
+    called.wait(60_000_000)
+    assert called.end.idle()
+
+
+def test_our_bye_refuses_a_pending_reinvite() -> None:
+    called = Called()
+    called.talk()
+    called.hear(called.inside("INVITE", 2))
+    out = called.do(lambda now, out: called.end.bye(now, called.leg, out))
+    assert responses(out) == [487]
+    assert requests(out) == ["BYE"]
+
+
+def test_a_second_invite_before_the_first_is_answered_is_refused_with_retry_after() -> None:
+    called = Called()
+    called.ring()
+    (refusal,) = sent(called.hear(called.inside("INVITE", 2)))
+    assert refusal.get("Retry-After") == "3"
+    called.accept()
+    assert responses(called.hear(called.inside("INVITE", 3))) == [491]
+
+
+def test_numbers_must_not_fall_and_tags_must_fit() -> None:
+    called = Called()
+    called.talk()
+    called.hear(called.inside("INFO", 5))
+    assert responses(called.hear(called.inside("INFO", 4))) == [500]
+    assert responses(called.hear(called.inside("INFO", 6, from_="<sip:alice@example.org>;tag=other"))) == [
+        481
+    ]
+    assert responses(called.hear(request_bytes("INFO", to="<sip:b@h>;tag=none", branch="z9hG4bKz"))) == [481]
+
+
+def test_requests_in_an_early_dialog_go_both_ways() -> None:
+    called = Called()
+    out = called.do(
+        lambda now, out: called.end.send(now, called.leg, "NOTIFY", out, headers=[("Event", "talk")])
+    )
+    (notify,) = sent(out)
+    assert (notify.get("Event"), notify.cseq, notify.to.tag) == ("talk", (1, "NOTIFY"), "a1")
+    called.ring()
+    (asked,) = called.hear(called.inside("INFO", 2))
+    assert isinstance(asked, Requested)
+
+
+def test_other_requests_are_answered_once() -> None:
+    alone = Alone()
+    data = request_bytes("OPTIONS", contact="")
+    (asked,) = alone.hear(data)
+    assert isinstance(asked, Requested)
+    assert alone.hear(data) == []
+    assert responses(alone.do(lambda now, out: alone.end.respond(now, asked.handle, 100, out))) == [100]
+    assert responses(alone.hear(data)) == [100]
+    out = alone.do(
+        lambda now, out: alone.end.respond(now, asked.handle, 200, out, body=b"x", content_type="a/b")
+    )
+    assert responses(out) == [200]
+    assert alone.hear(data) == out
+    with pytest.raises(LocalError):
+        alone.end.respond(alone.now, asked.handle, 200, [])
+    alone.wait(60_000_000)
+    assert alone.end.idle()
+
+
+def test_a_request_that_the_program_never_answers_is_forgotten() -> None:
+    alone = Alone()
+    alone.hear(request_bytes("OPTIONS", contact=""))
+    assert alone.wait(60_000_000) == []
+    assert alone.end.idle()
+
+
+def test_the_same_request_by_two_ways_is_a_loop() -> None:
+    called = Called()
+    assert responses(called.hear(request_bytes(branch="z9hG4bKother"))) == [482]
+    alone = Alone()
+    (asked,) = alone.hear(request_bytes("REGISTER"))
+    assert isinstance(asked, Requested)
+    alone.do(lambda now, out: alone.end.respond(now, asked.handle, 200, out))
+    assert isinstance(alone.hear(request_bytes("REGISTER", branch="z9hG4bKother"))[0], Requested)
+
+
+def test_a_broken_request_is_refused_by_its_via_and_a_broken_ack_dropped() -> None:
+    alone = Alone()
+    answer, rejected = alone.hear(
+        request_bytes(via="SIP/2.0/UDP 10.0.0.1:9;branch=z9hG4bKx", more="oops\r\n")
+    )
+    assert isinstance(answer, Transmit)
+    assert answer.destination == ("192.0.2.1", 9)
+    assert b";received=192.0.2.1\r\n" in answer.data
+    assert isinstance(rejected, Rejected)
+    assert rejected.status == 400
+    again, _ = alone.hear(request_bytes(via="SIP/2.0/UDP 10.0.0.1:9;branch=z9hG4bKx", more="oops\r\n"))
+    assert again == answer
+    unread, _ = alone.hear(request_bytes(via="?"))
+    assert isinstance(unread, Transmit)
+    assert unread.destination == A
+    assert [type(record) for record in alone.hear(request_bytes("ACK", more="oops\r\n"))] == [Rejected]
+    assert alone.end.idle()
+
+
+def test_a_request_without_readable_to_keeps_its_tag() -> None:
+    (answer,) = sent(Alone().hear(request_bytes(to="<sip:b;tag=x")))
+    assert answer.get("To") == "<sip:b;tag=x"
+
+
+def test_full_tables_are_answered_with_503() -> None:
+    called = Called(limits=Limits(legs=1))
+    (full,) = sent(called.hear(request_bytes(call_id="c2", branch="z9hG4bK2")))
+    assert full.get("Retry-After") == "5"
+    full_table = Called(limits=Limits(transactions=1))
+    assert responses(full_table.hear(request_bytes("OPTIONS", call_id="c2", branch="z9hG4bK2"))) == [503]
+    full_table.accept()
+    assert responses(full_table.hear(full_table.inside("INFO", 2))) == [503]
+    full_table.hear(full_table.inside("ACK", 1))
+    assert responses(full_table.hear(full_table.inside("BYE", 3))) == [200]
+
+
+def test_peers_of_rfc_2543_are_told_apart_without_branch() -> None:
+    alone = Alone()
+    via = "SIP/2.0/UDP 192.0.2.1"
+    assert isinstance(alone.hear(request_bytes("OPTIONS", via=via))[0], Requested)
+    assert alone.hear(request_bytes("OPTIONS", via=via)) == []
+    assert isinstance(alone.hear(request_bytes("OPTIONS", via=via, call_id="c2"))[0], Requested)
+
+
+def test_a_register_with_a_to_tag_is_no_dialogs() -> None:
+    asked = Alone().hear(request_bytes("REGISTER", to="<sip:b@h>;tag=1"))[0]
+    assert isinstance(asked, Requested)
+
+
+def test_what_cannot_be_asked_changes_nothing() -> None:
+    called = Called()
+    end, leg = called.end, called.leg
+    for wrong in (
+        lambda: end.provisional(1, leg, 200, []),
+        lambda: end.provisional(1, leg, 180, [], reason="a\r\nb"),
+        lambda: end.reject(1, leg, 200, []),
+        lambda: end.accept(1, leg, [], headers=[("X\n", "y")]),
+        lambda: end.accept(1, 99, []),
+        lambda: end.respond(1, leg, 200, []),
+        lambda: end.accept_reinvite(1, leg, []),
+        lambda: end.reinvite(1, leg, []),
+        lambda: end.ack(1, leg, []),
+        lambda: end.bye(1, leg, []),
+        lambda: end.cancel(1, leg, []),
+    ):
+        with pytest.raises(LocalError):
+            wrong()
+    called.ring()
+    called.talk()
+    with pytest.raises(LocalError):
+        end.ack(1, leg, [])
+
+
+def test_a_callee_sends_a_reinvite_of_its_own_and_may_name_its_contact() -> None:
+    called = Called()
+    out = called.do(
+        lambda now, out: called.end.accept(now, called.leg, out, headers=[("Contact", "<sip:me@h>")])
+    )
+    (answer,) = sent(out)
+    assert answer.get_all("Contact") == ["<sip:me@h>"]
+    called.tag = answer.to.tag
+    with pytest.raises(LocalError):
+        called.end.reinvite(called.now, called.leg, [])
+    called.hear(called.inside("ACK", 1))
+    out = called.do(lambda now, out: called.end.reinvite(now, called.leg, out))
+    (again,) = sent(out)
+    assert (again.cseq, again.to.tag) == ((1, "INVITE"), "a1")
+    assert again.from_.tag == called.tag
+    called.hear(response_to(again.to_bytes(), 200, more="Contact: <sip:alice@192.0.2.1>\r\n"))
+    bye = called.inside("BYE", 2)
+    assert requests(called.hear(bye)) == ["ACK"]
