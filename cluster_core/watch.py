@@ -5,6 +5,8 @@ EventRegistered without a ReferenceID is a Snapshot: the client's picture of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cluster_core.clients import Clients
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
@@ -77,9 +79,20 @@ class Watch:
         stamped = Message(event.id, 0, {**event.attributes, **self._clients.time(now)})
         self._clients.deliver(now, conns, placed(picture, stamped), None, out)
 
-    def resync(self, now: int, dn: str, before: Picture, after: Picture, out: list[AnyOutput]) -> None:
-        """Bring who watches the DN from one view to another: the state's events, then the whole picture."""
-        conns = self.watchers(dn)
+    def resync(
+        self,
+        now: int,
+        dn: str,
+        before: Picture,
+        after: Picture,
+        out: list[AnyOutput],
+        but: Sequence[int] = (),
+    ) -> None:
+        """Bring who watches the DN from one view to another: the state's events, then the whole picture.
+
+        `but` names streams that have no view yet: their first answer is still to come.
+        """
+        conns = [conn for conn in self.watchers(dn) if conn not in but]
         if not conns or same_view(before, after):
             return
         for event in difference(before, after)[0]:

@@ -299,7 +299,8 @@ class TController:
         if message.picture is not None:
             if batch is not None:
                 batch[message.picture.dn] = None
-            self.streams.snapshot(now, peer, message.picture, out)
+            waiting = self.registrations.waiting(message.picture.dn)
+            self.streams.snapshot(now, peer, message.picture, waiting, out)
             self.registrations.told(now, peer.name, message.picture.dn, out)
         if message.last and batch is not None:
             del self._batches[peer.name]

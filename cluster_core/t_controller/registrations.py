@@ -80,6 +80,11 @@ class Registrations:
             return dn
         return None
 
+    def waiting(self, dn: str) -> list[int]:
+        """The streams whose registration of the DN is not answered yet."""
+        waiting = self._waiting.get(dn)
+        return [] if waiting is None else [conn for conn, _ in waiting[1]]
+
     def told(self, now: int, node: str, dn: str, out: list[AnyOutput]) -> None:
         """A node has told its picture of a DN: answer who waited for it."""
         waiting = self._waiting.get(dn)

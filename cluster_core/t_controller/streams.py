@@ -7,7 +7,7 @@ originate is followed by the receiver's rules of `follow`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -165,7 +165,9 @@ class Streams:
             if conns:
                 self._clients.deliver(now, conns, placed, given.cause, out)
 
-    def snapshot(self, now: int, peer: Peer, picture: Picture, out: list[AnyOutput]) -> None:
+    def snapshot(
+        self, now: int, peer: Peer, picture: Picture, but: Sequence[int], out: list[AnyOutput]
+    ) -> None:
         """A peer's Snapshot has come: whoever watches the DN gets what changed."""
         dn = picture.dn
         mine = self.mine.get(dn)
@@ -176,7 +178,7 @@ class Streams:
             return
         if picture.owned and not self.is_node_dn(dn):
             self.mine.pop(dn, None)
-        self._watch.resync(now, dn, before, self.view(dn), out)
+        self._watch.resync(now, dn, before, self.view(dn), out, but)
 
     def hide(self, now: int, node: str, out: list[AnyOutput]) -> None:
         """A node is out of reach: its streams are hidden, and who watches its DNs hears that they are out of service."""
@@ -233,7 +235,7 @@ class Streams:
     def bulk_snapshot(self, now: int, conn: int, node_dns: bool, out: list[AnyOutput]) -> int:
         """Send a smart client one EventRegistered for each DN that it sees here; returns how many."""
         sent = 0
-        for dn, picture in self.mine.items():
+        for picture in self.mine.values():
             if picture.owned:
                 self._watch.snapshot(now, [conn], picture, out)
                 sent += 1
