@@ -183,6 +183,7 @@ class NodeLog:
                     self._received(input.conn, peer, input.data)
             case Opened():
                 peer = _Peer(SUBSYSTEM_OF[input.listener], input.peer)
+                peer.application = "dialled" if input.listener == "dial" else ""
                 self._peers[input.conn] = peer
                 self._line(peer.subsystem, f"[{input.conn}] {input.listener} opened {input.peer}")
             case Closed():
