@@ -87,7 +87,7 @@ class Replicate(Output, frozen=True):
 
 
 class Fault(Output, frozen=True):
-    """A peer did something wrong, or something an operator should know: a stable `kind`, and a text without user data."""
+    """A peer did something wrong, or an operator should know: a stable `kind`, and a text without user data."""
 
     subsystem: Subsystem
     kind: str

@@ -19,7 +19,7 @@ def direction(sdp: bytes) -> str:
 
 
 def is_hold(sdp: bytes) -> bool:
-    """Whether an offer puts the other side on hold: it does not want to hear (RFC 3264 section 8.4), or c= is 0.0.0.0."""
+    """Whether an offer holds the other side: it does not want to hear (RFC 3264 section 8.4), or c= is 0.0.0.0."""
     return bool(sdp) and (direction(sdp) in ("sendonly", "inactive") or b"IN IP4 0.0.0.0" in sdp)
 
 

@@ -181,7 +181,7 @@ class Streams:
         self._watch.resync(now, dn, before, self.view(dn), out, but)
 
     def hide(self, now: int, node: str, out: list[AnyOutput]) -> None:
-        """A node is out of reach: its streams are hidden, and who watches its DNs hears that they are out of service."""
+        """A node is out of reach: its streams are hidden, who watches its DNs hears that they are out of service."""
         self._change(
             now,
             self.follower.dns(),
