@@ -26,6 +26,7 @@ lint: venv
 	$(BIN)/lint-imports --no-cache
 
 bench: venv
+	@$(BIN)/python -c 'import sippy' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
 	@$(BIN)/python -c "import sippy" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'sippy>=2.5'
 	@$(BIN)/python -m bench $(ARGS)
 
