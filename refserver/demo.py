@@ -33,6 +33,20 @@ from refserver.phone import PhoneError
 from tlib_proto.constants import Attribute, MessageType
 
 DEFAULT_WIDTH = 120
+PORT_NAMES = {
+    "sip": "SIP",
+    "tlib": "port",
+    "iproxy": "IPport",
+    "tcontroller": "TCport",
+    "smartproxy": "SmartProxy",
+}
+WHAT = {
+    "router": "routes calls",
+    "desktop": "the agents' desktop",
+    "smart": "a smart client: the DNs that its node owns",
+    "reporting": "reports calls",
+    "monitor": "monitors every DN of the cluster",
+}
 WHOLE_S = 90.0
 SETTLE_S = 0.25
 LIFELINES = ("caller", "n1", "n2", AGENT)
@@ -108,16 +122,26 @@ class Show:
         """What is there before anything happens."""
         self.line(self.paint("A call through a cluster of two SIP Server nodes", "1"))
         self.line("")
-        for name, member in server.ready["members"].items():
-            ports = "   ".join(f"{key} {member[key]}" for key in member if ":" in str(member[key]))
-            self.line(f"  {name}  {ports}")
+        for text in self._ports(server.ready["members"]):
+            self.line("  " + text)
         self.line("")
-        self.line("  URS routes calls, GWS is the agents' desktop, SFS a smart client of each node's T-Controller,")
-        self.line("  ICON reports from the Interaction Proxy, Stat Server monitors through n2's Smart Proxy.")
-        self.line("  Every line below was decoded from bytes on a phone's or a client's own socket.")
+        for part in PARTS:
+            place = f"{part.node}, {part.column.port}"
+            self.line(f"  {part.column.name:6}{WHAT[part.role]:44}{place}")
+        self.line("")
+        self.line("  Below, SIP is on the left: what passed the caller's and 1002's own sockets. T-Library is on")
+        self.line("  the right: what clients decoded from theirs. A row stands for one event, whoever saw it.")
         self.line(f"  {self.ladder.legend()}")
-        self.line("")
-        self.ladder.heading()
+
+    def _ports(self, members: dict[str, dict[str, object]]) -> list[str]:
+        names = list(PORT_NAMES)
+        rows = [["", *(PORT_NAMES[name] for name in names)]]
+        rows += [[member, *(str(ports.get(name, "")) for name in names)] for member, ports in members.items()]
+        widths = [max(len(row[index]) for row in rows) + 2 for index in range(len(names) + 1)]
+        return [
+            "".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
 
     def closing(self, record: Record, conn_id: int) -> bool:
         """The table and the verdicts; True when all is as it should be."""

@@ -46,12 +46,12 @@ class Part(msgspec.Struct, frozen=True):
 
 
 PARTS = (
-    Part(Column("URS", "URS", "n1", "rout"), "n1", "tlib", "URS", "router"),
-    Part(Column("GWS", "GWS", "n1", "TC"), "n1", "tcontroller", "GWS", "desktop", PASSWORD),
-    Part(Column("SFS1", "SFS", "n1", "TC"), "n1", "tcontroller", "SFS", "smart"),
-    Part(Column("ICON", "ICON", "n1", "IP"), "n1", "iproxy", "ICON", "reporting"),
-    Part(Column("SFS2", "SFS", "n2", "TC"), "n2", "tcontroller", "SFS", "smart"),
-    Part(Column("Stat", "Stat", "n2", "SP"), "n2", "smartproxy", "StatServer", "monitor"),
+    Part(Column("URS", "URS", "n1", "port"), "n1", "tlib", "URS", "router"),
+    Part(Column("GWS", "GWS", "n1", "TCport"), "n1", "tcontroller", "GWS", "desktop", PASSWORD),
+    Part(Column("SFS1", "SFS1", "n1", "TCport"), "n1", "tcontroller", "SFS", "smart"),
+    Part(Column("ICON", "ICON", "n1", "IPport"), "n1", "iproxy", "ICON", "reporting"),
+    Part(Column("SFS2", "SFS2", "n2", "TCport"), "n2", "tcontroller", "SFS", "smart"),
+    Part(Column("Stat", "Stat", "n2", "SmartProxy"), "n2", "smartproxy", "StatServer", "monitor"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,10 @@ from tlib_proto.records import Message
 HOLD_S = 0.08
 """How long a row waits for others who see the same, before it is drawn."""
 
-NARROW = 96
+NARROW = 100
+_IDENTITY = (Attribute.ThisDN, Attribute.ConnID, Attribute.UserData, Attribute.ErrorMessage)
+_SHOWN_UUID = (MessageType.EventCallCreated, MessageType.EventCallDeleted)
+_DATA = (MessageType.RequestAttachUserData, MessageType.EventAttachedDataChanged)
 WIDEST = 140
 
 
@@ -64,9 +68,15 @@ class Row(msgspec.Struct):
     marks: dict[str, str]
 
 
+def _is_plain(char: str) -> bool:
+    if char == " ":
+        return True
+    return unicodedata.category(char)[0] not in "CZM" and unicodedata.east_asian_width(char) not in "WF"
+
+
 def plain(text: str, width: int, dots: str) -> str:
     """Text of at most `width` cells, printable characters only; what came from a wire may be anything."""
-    clean = "".join(char if unicodedata.category(char)[0] not in "CZ" or char == " " else "?" for char in text)
+    clean = "".join(char if _is_plain(char) else "?" for char in text)
     if len(clean) <= width:
         return clean.ljust(width)
     return clean[: width - 1] + dots
@@ -93,9 +103,9 @@ class Ladder:
         self._wide = self._width >= NARROW
         spare = self._width - NARROW
         self._time = 8 if spare >= 12 else 7
-        self._gap = 9 + min(4, max(0, spare // 12))
-        self._cell = 4 + (1 if spare >= 16 else 0) + (1 if spare >= 36 else 0)
-        self._margin = 3
+        self._gap = 10 + min(3, max(0, spare // 12))
+        self._cell = 6 if spare >= 36 else 5
+        self._margin = 3 if spare >= 12 else 2
         self._sip = self._margin + self._gap * (len(lifelines) - 1) + 1 + self._margin
         self._text = self._width - self._time - self._sip - 3 - self._cell * len(columns) - 1
 
@@ -116,12 +126,19 @@ class Ladder:
             mark = self._look.refused
         elif message.ref:
             mark = self._look.answer
-        for row in self._rows:
+        for row in self._rows[self._after_request(item.who) :]:
             same = row.message is not None and _same(row.message, message)
             if same and item.who not in row.marks and self._look.asked not in row.marks.values():
                 row.marks[item.who] = mark
                 return
         self._rows.append(Row(item.at_s, None, message, {item.who: mark}))
+
+    def _after_request(self, who: str) -> int:
+        """Where the rows after a client's last request begin: what follows it is not drawn before it."""
+        for index in range(len(self._rows) - 1, -1, -1):
+            if self._rows[index].marks.get(who) == self._look.asked:
+                return index + 1
+        return 0
 
     def flush(self, now_s: float) -> None:
         """Draw the rows that have waited long enough at `now_s`."""
@@ -135,23 +152,18 @@ class Ladder:
         head = f"{self._look.line * 2} {number} {self._look.line} {text} "
         self._write("")
         self._write(self._paint(head + self._look.line * max(0, self._width - len(head)), "1"))
+        if self._wide:
+            what = " " * self._text
+            names = "".join(column.name.ljust(self._cell) for column in self._columns)
+            row = f"{' ' * self._time}{self._names()} {self._look.wall} {what}{names}".rstrip()
+            self._write(self._paint(row, "2"))
 
-    def heading(self) -> None:
-        """Names of the lifelines and columns."""
-        if not self._wide:
-            return
-        blank = " " * self._time
-        names = [" "] * self._sip
+    def _names(self) -> str:
+        cells = [" "] * self._sip
         for index, name in enumerate(self._lifelines):
             start = max(0, min(self._at(index) - len(name) // 2, self._sip - len(name)))
-            names[start : start + len(name)] = name
-        for line, part in enumerate(("name", "node", "port")):
-            left = "".join(names) if line == 0 else self._idle() if line == 2 else " " * self._sip
-            what = ("T-Library, by who saw it", "", "")[line].ljust(self._text)
-            cells = "".join(getattr(column, part).ljust(self._cell) for column in self._columns)
-            time = "time".rjust(self._time - 2).ljust(self._time) if line == 0 else blank
-            row = f"{time}{left} {self._look.wall} {what}{cells}".rstrip()
-            self._write(self._paint(row, "1") if line == 0 else self._paint(row, "2"))
+            cells[start : start + len(name)] = name
+        return "".join(cells)
 
     def legend(self) -> str:
         """What the marks mean."""
@@ -177,8 +189,7 @@ class Ladder:
             return
         look = self._look
         if row.sip is not None:
-            sip, text = self._arrow(row.sip), ""
-            text = row.sip.detail
+            sip, text = self._arrow(row.sip), row.sip.detail
             if sip == self._idle():
                 text = f"{row.sip.sender} {look.arrow} {row.sip.receiver}  {row.sip.label}  {text}"
             shown = plain(text, self._text + self._cell * len(self._columns), look.dots).rstrip()
@@ -191,7 +202,11 @@ class Ladder:
         elif look.asked in row.marks.values():
             what = self._paint(what, "33")
         cells = "".join(self._mark(row, column) for column in self._columns)
-        self._write(f"{time}{self._paint(self._idle(), '2')} {look.wall} {what}{cells}".rstrip())
+        idle = self._paint(self._idle(), "2")
+        self._write(f"{time}{idle} {look.wall} {what}{cells}".rstrip())
+        room = self._text + self._cell * len(self._columns) - 2
+        for more in textwrap.wrap(plain(detail(row.message), 3 * room, look.dots), room, max_lines=3):
+            self._write(f"{' ' * self._time}{idle} {look.wall}   {self._paint(more, '2')}")
 
     def _mark(self, row: Row, column: Column) -> str:
         look = self._look
@@ -236,7 +251,7 @@ class Ladder:
         assert row.message is not None
         names = {column.key: f"{column.name}@{column.node}" for column in self._columns}
         who = " ".join(f"{mark}{names.get(key, key)}" for key, mark in row.marks.items())
-        text = f"{describe(row.message, look, 40)}  {who}"
+        text = f"{describe(row.message, look, 40)}  {who}  {detail(row.message)}"
         return plain(text, self._width - self._time, look.dots).rstrip()
 
     def _paint(self, text: str, code: str) -> str:
@@ -244,7 +259,7 @@ class Ladder:
 
 
 def describe(message: Message, look: Style, width: int) -> str:
-    """A message in one line: its name, its DN, and what makes it this one."""
+    """A message in a few words: its name, its DN, where it leads."""
     name = message.name
     dn = message.text(Attribute.ThisDN)
     other = ""
@@ -252,29 +267,34 @@ def describe(message: Message, look: Style, width: int) -> str:
         other = f" {look.arrow} {message.text(Attribute.OtherDN)}"
     elif message.id in (MessageType.EventRouteUsed, MessageType.EventDiverted):
         other = f" {look.arrow} {message.text(Attribute.ThirdPartyDN)}"
-    elif message.id in (MessageType.RequestAttachUserData, MessageType.EventAttachedDataChanged):
-        pairs = [f"{key}={value}" for key, value in message.pairs(Attribute.UserData)]
-        other = "  " + ", ".join(pairs)
-    elif message.id in (MessageType.RequestAgentLogin, MessageType.EventAgentLogin):
-        other = f"  agent {message.text(Attribute.AgentID)}"
     elif message.id == MessageType.EventError:
-        number, text = message.number(Attribute.ErrorCode), message.text(Attribute.ErrorMessage)
-        return f"{name} {number}: {text}"
-    full = f"{name} {dn}{other}".rstrip()
+        other = f" {message.number(Attribute.ErrorCode)}"
+    full = f"{name} {dn}".rstrip() + other
     if len(full) <= width:
         return full
-    short = name.removeprefix("Event").removeprefix("Request")
-    return f"{short} {dn}{other}".rstrip()
+    return full.removeprefix("Event").removeprefix("Request")
+
+
+def detail(message: Message) -> str:
+    """What a message says beyond its name and DN, where that is what it is for; else empty."""
+    if message.id in _DATA:
+        return ", ".join(f"{key}={_text(value)}" for key, value in message.pairs(Attribute.UserData))
+    if message.id == MessageType.EventError:
+        return message.text(Attribute.ErrorMessage)
+    if message.id == MessageType.RequestAgentLogin:
+        return f"agent {message.text(Attribute.AgentID)}"
+    if message.id in _SHOWN_UUID:
+        return f"ConnID {message.number(Attribute.ConnID):016x}  {message.text(Attribute.CallUUID)}"
+    if message.id == MessageType.EventRouteRequest:
+        return f"ANI {message.text(Attribute.ANI)}  DNIS {message.text(Attribute.DNIS)}"
+    return ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
 
 
 def _same(one: Message, other: Message) -> bool:
     if one.id != other.id:
         return False
-    keys = (
-        Attribute.ThisDN,
-        Attribute.ConnID,
-        Attribute.UserData,
-        Attribute.ErrorMessage,
-        Attribute.CallUUID,
-    )
-    return all(one.get(key) == other.get(key) for key in keys)
+    return all(one.get(key) == other.get(key) for key in _IDENTITY)

@@ -31,8 +31,6 @@ class SipSighting(msgspec.Struct, frozen=True):
     label: str
     detail: str
     status: int
-    method: str
-    first: bool
 
 
 class TlibSighting(msgspec.Struct, frozen=True):
@@ -130,7 +128,7 @@ def open_record(path: Path) -> TextIO:
 
 
 def _sip_sighting(at_s: float, who: str, sender: str, receiver: str, message: Request | Response) -> SipSighting:
-    number, method = message.cseq
+    method = message.cseq[1]
     direction = _direction(message.body)
     if isinstance(message, Response):
         label = f"{message.status} {message.reason}"
@@ -144,7 +142,7 @@ def _sip_sighting(at_s: float, who: str, sender: str, receiver: str, message: Re
         status = 0
     if direction:
         detail += f"  a={direction}"
-    return SipSighting(at_s, who, sender, receiver, label, detail, status, method, number == 1)
+    return SipSighting(at_s, who, sender, receiver, label, detail, status)
 
 
 def _direction(body: bytes) -> str:

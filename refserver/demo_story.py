@@ -16,7 +16,7 @@ from refserver.demo_cast import (
 )
 from refserver.demo_record import Record
 from refserver.phone import PhoneEventKind
-from tlib_proto.constants import AddressType, AgentWorkMode, Attribute, MessageType
+from tlib_proto.constants import AddressType, Attribute, MessageType
 
 M = MessageType
 Kind = PhoneEventKind
@@ -83,7 +83,7 @@ class Story:
         cast = self._cast
         await self._title(f"Agents log in from a desktop at n1; that of {AGENT} is kept by n2")
         for dn in (OTHER_AGENT, AGENT):
-            await cast.GWS.agent_login(dn, f"A{dn}", workmode=AgentWorkMode.ManualIn)
+            await cast.GWS.agent_login(dn, f"A{dn}")
             await cast.GWS.agent_set_ready(dn)
             await cast.Stat.wait_for(M.EventAgentReady, dn=dn)
 

@@ -22,7 +22,7 @@ def table(record: Record, columns: Sequence[Column], look: Style) -> list[str]:
     wide = max([len(name) for name in names] + [8])
     lines = [
         "  " + " " * wide + "".join(column.name.rjust(_CELL) for column in columns),
-        "  " + " " * wide + "".join(f"{column.node} {column.port}".rjust(_CELL) for column in columns),
+        "  " + " " * wide + "".join(column.node.rjust(_CELL) for column in columns),
         "  " + look.line * (wide + _CELL * len(columns)),
     ]
     for name in names:
