@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
+from functools import lru_cache
 
 from cluster_core.inputs import Datagram
 from cluster_core.outputs import SendDatagram
@@ -12,6 +14,15 @@ from refserver.pump import Host
 DRAIN = 64
 BUFFER_BYTES = 4 * 1_048_576
 MAX_DATAGRAM = 65_536
+
+
+@lru_cache(maxsize=4_096)
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -49,8 +60,10 @@ class Udp:
         if sock is None:
             return
         try:
+            if not _is_literal(output.destination[0]):  # a name would be looked up, and the loop would wait for it
+                raise OSError("not an address")
             sock.sendto(output.data, output.destination)
-        except OSError:
+        except (OSError, OverflowError):
             self.dropped += 1
             self.host.count_fault("datagram not sent")
 

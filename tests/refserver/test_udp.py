@@ -31,10 +31,13 @@ def test_datagrams_come_and_go():
             answer = SendDatagram(Subsystem.CALL_MANAGER, "sip", peer.getsockname(), b"hi")
             elsewhere = SendDatagram(Subsystem.CALL_MANAGER, "no such", peer.getsockname(), b"")
             too_large = SendDatagram(Subsystem.CALL_MANAGER, "sip", peer.getsockname(), bytes(70_000))
-            node.react = lambda now, input, out: out.extend([answer, elsewhere, too_large])
+            name = SendDatagram(Subsystem.CALL_MANAGER, "sip", ("localhost", 9), b"x")
+            no_port = SendDatagram(Subsystem.CALL_MANAGER, "sip", ("127.0.0.1", 70_000), b"x")
+            outputs = [answer, elsewhere, too_large, name, no_port]
+            node.react = lambda now, input, out: out.extend(outputs)
             host.feed(Operator("do"))
             assert peer.recvfrom(10) == (b"hi", here)
-            assert datagrams.dropped == 1
+            assert datagrams.dropped == 3
         datagrams.end()
         host.stop()
 
