@@ -201,9 +201,7 @@ class Core:
         body: bytes = b"",
         content_type: str = "",
     ) -> None:
-        tx.data = response_bytes(
-            status, reason, tx.head, tx.to, extra + self._server_line, body, content_type
-        )
+        tx.data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line, body, content_type)
         event = Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE
         if status >= 200 and tx.method != "INVITE":
             # A phone that repeats its CSeq number in a new request means no loop.

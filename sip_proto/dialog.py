@@ -17,7 +17,6 @@ class Leg:
         "again_us",
         "announced",
         "bye",
-        "cancel_sent",
         "dialog",
         "id",
         "incoming",
@@ -47,7 +46,6 @@ class Leg:
         self.again_us = 0
         # Whether the program knows the dialog as a confirmed one.
         self.announced = False
-        self.cancel_sent = False
         # What Failed says when a cancelled call ends without a failure from the peer.
         self.why = 487
         # The header lines of a BYE that waits for the ACK of our 2xx.
@@ -70,9 +68,7 @@ class Leg:
         return True
 
 
-def dialog_of_invite(
-    leg: int, request: Request, tag: str, listener: str, source: Address, contact: str
-) -> Dialog:
+def dialog_of_invite(leg: int, request: Request, tag: str, listener: str, source: Address, contact: str) -> Dialog:
     """The callee's dialog of an INVITE that was validated (RFC 3261 section 12.1.1)."""
     target = request.contact
     assert target is not None

@@ -60,11 +60,9 @@ class Challenger:
     count is.
     """
 
-    __slots__ = ("_counter", "_floor", "_header", "_key", "_limit", "_used", "realm", "ttl_us")
+    __slots__ = ("_counter", "_floor", "_key", "_limit", "_used", "realm", "ttl_us")
 
-    def __init__(
-        self, seed: bytes, realm: str, ttl_us: int = 300_000_000, limits: Limits = DEFAULT_LIMITS
-    ) -> None:
+    def __init__(self, seed: bytes, realm: str, ttl_us: int = 300_000_000, limits: Limits = DEFAULT_LIMITS) -> None:
         if '"' in realm or "\r" in realm or "\n" in realm or "\\" in realm:
             raise LocalError("a realm is text without quotes, backslashes and line ends")
         self.realm = realm
@@ -104,9 +102,7 @@ class Challenger:
             return Verdict(Outcome.MALFORMED, username)
         count = 0
         if qop:
-            count = (
-                int(nc, 16) if len(nc) == 8 and all(char in "0123456789abcdefABCDEF" for char in nc) else 0
-            )
+            count = int(nc, 16) if len(nc) == 8 and all(char in "0123456789abcdefABCDEF" for char in nc) else 0
             if qop != "auth" or not count or not found.get("cnonce"):
                 return Verdict(Outcome.MALFORMED, username)
         expiry_us = self._expiry(nonce)
@@ -151,11 +147,7 @@ class Challenger:
 
     def _expiry(self, nonce: str) -> int | None:
         head = nonce[:_NONCE_HEAD]
-        if (
-            len(nonce) != _NONCE_SIZE
-            or not nonce.isascii()
-            or not compare_digest(self._mac(head), nonce[_NONCE_HEAD:])
-        ):
+        if len(nonce) != _NONCE_SIZE or not nonce.isascii() or not compare_digest(self._mac(head), nonce[_NONCE_HEAD:]):
             return None
         return int(head[:16], 16)
 

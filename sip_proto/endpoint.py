@@ -21,9 +21,7 @@ class Endpoint(CalleeSide):
     `Endpoint(settings, seed)`: equal settings, seed and inputs give equal outputs.
     """
 
-    def receive_datagram(
-        self, now: int, listener: str, source: Address, data: bytes, out: list[Output]
-    ) -> None:
+    def receive_datagram(self, now: int, listener: str, source: Address, data: bytes, out: list[Output]) -> None:
         """Take a datagram that reached `listener` from `source` (RFC 3261 section 18)."""
         if listener not in self._sent_by:
             raise LocalError(f"no listener {listener!r}")
@@ -57,9 +55,8 @@ class Endpoint(CalleeSide):
         """Drop a leg and its transactions without a word to anyone (ours)."""
         found = self._leg(leg)
         found.announced = False
-        for handle, tx in list(self._tx.by_handle.items()):
-            if tx.leg == leg:
-                self._tx.drop(self._tx.by_handle[handle])
+        for tx in [tx for tx in self._tx.by_handle.values() if tx.leg == leg]:
+            self._tx.drop(tx)
         self._drop_leg(found, out)
 
     def next_deadline(self) -> int | None:

@@ -57,9 +57,7 @@ def contacts(
         expires_s = _seconds(contact.params.get("expires"), general)
         if 0 < expires_s < least_s:
             return Rejection(423, "Interval Too Brief", (("Min-Expires", str(least_s)),))
-        bindings.append(
-            Binding(contact.uri, min(expires_s, most_s), path, _preference(contact.params.get("q")))
-        )
+        bindings.append(Binding(contact.uri, min(expires_s, most_s), path, _preference(contact.params.get("q"))))
     return bindings
 
 

@@ -111,14 +111,10 @@ INITIAL: dict[State, Row] = {
 }
 
 TRANSITIONS: dict[tuple[State, Input], Row] = {
-    (_S.IC_CALLING, _I.PROVISIONAL): Row(
-        _S.IC_PROCEEDING, _NOTHING, True, _STOP, Bound.C, "RFC 3261 17.1.1.2"
-    ),
+    (_S.IC_CALLING, _I.PROVISIONAL): Row(_S.IC_PROCEEDING, _NOTHING, True, _STOP, Bound.C, "RFC 3261 17.1.1.2"),
     (_S.IC_CALLING, _I.SUCCESS): Row(_S.IC_ACCEPTED, _NOTHING, True, _STOP, Bound.M, "RFC 6026 7.2"),
     (_S.IC_CALLING, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 17.1.1.2"),
-    (_S.IC_CALLING, _I.RESEND): Row(
-        _S.IC_CALLING, _KEPT, False, Again.DOUBLE, Bound.KEEP, "RFC 3261 17.1.1.2"
-    ),
+    (_S.IC_CALLING, _I.RESEND): Row(_S.IC_CALLING, _KEPT, False, Again.DOUBLE, Bound.KEEP, "RFC 3261 17.1.1.2"),
     (_S.IC_CALLING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.1.2"),
     (_S.IC_PROCEEDING, _I.PROVISIONAL): Row(
         _S.IC_PROCEEDING, _NOTHING, True, _KEEP, Bound.C, "RFC 3261 17.1.1.2; C ours"
@@ -126,9 +122,7 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.IC_PROCEEDING, _I.SUCCESS): Row(_S.IC_ACCEPTED, _NOTHING, True, _STOP, Bound.M, "RFC 6026 7.2"),
     (_S.IC_PROCEEDING, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 17.1.1.2"),
     (_S.IC_PROCEEDING, _I.CANCEL): Row(_S.IC_CANCELLED, _NOTHING, False, _KEEP, Bound.B, "RFC 3261 9.1"),
-    (_S.IC_PROCEEDING, _I.EXPIRE): Row(
-        _S.IC_CANCELLED, _NOTHING, True, _KEEP, Bound.B, "RFC 3261 16.8, for a UA ours"
-    ),
+    (_S.IC_PROCEEDING, _I.EXPIRE): Row(_S.IC_CANCELLED, _NOTHING, True, _KEEP, Bound.B, "RFC 3261 16.8, for a UA ours"),
     (_S.IC_CANCELLED, _I.SUCCESS): Row(_S.IC_ACCEPTED, _NOTHING, True, _STOP, Bound.M, "RFC 6026 7.2"),
     (_S.IC_CANCELLED, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 9.1"),
     (_S.IC_CANCELLED, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 9.1"),
@@ -136,36 +130,24 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.IC_ACCEPTED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 6026 7.2"),
     (_S.IC_COMPLETED, _I.FAILURE): Row(_S.IC_COMPLETED, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.1.1.2"),
     (_S.IC_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.1.1.2"),
-    (_S.PC_TRYING, _I.PROVISIONAL): Row(
-        _S.PC_PROCEEDING, _NOTHING, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"
-    ),
+    (_S.PC_TRYING, _I.PROVISIONAL): Row(_S.PC_PROCEEDING, _NOTHING, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
     (_S.PC_TRYING, _I.SUCCESS): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_TRYING, _I.FAILURE): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
-    (_S.PC_TRYING, _I.RESEND): Row(
-        _S.PC_TRYING, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.1.2.2"
-    ),
+    (_S.PC_TRYING, _I.RESEND): Row(_S.PC_TRYING, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
     (_S.PC_TRYING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.SUCCESS): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.FAILURE): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
-    (_S.PC_PROCEEDING, _I.RESEND): Row(
-        _S.PC_PROCEEDING, _KEPT, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"
-    ),
+    (_S.PC_PROCEEDING, _I.RESEND): Row(_S.PC_PROCEEDING, _KEPT, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.2.2"),
     (_S.PC_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.1.2.2"),
     (_S.IS_PROCEEDING, _I.REQUEST): Row(_S.IS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"),
-    (_S.IS_PROCEEDING, _I.PROVISIONAL): Row(
-        _S.IS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"
-    ),
+    (_S.IS_PROCEEDING, _I.PROVISIONAL): Row(_S.IS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"),
     (_S.IS_PROCEEDING, _I.SUCCESS): Row(_S.IS_ACCEPTED, _KEPT, False, _KEEP, Bound.L, "RFC 6026 7.1"),
-    (_S.IS_PROCEEDING, _I.FAILURE): Row(
-        _S.IS_COMPLETED, _KEPT, False, Again.START, Bound.H, "RFC 3261 17.2.1"
-    ),
+    (_S.IS_PROCEEDING, _I.FAILURE): Row(_S.IS_COMPLETED, _KEPT, False, Again.START, Bound.H, "RFC 3261 17.2.1"),
     (_S.IS_ACCEPTED, _I.ACK): Row(_S.IS_ACCEPTED, _NOTHING, True, _KEEP, Bound.KEEP, "RFC 6026 7.1"),
     (_S.IS_ACCEPTED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 6026 7.1"),
     (_S.IS_COMPLETED, _I.REQUEST): Row(_S.IS_COMPLETED, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.1"),
-    (_S.IS_COMPLETED, _I.RESEND): Row(
-        _S.IS_COMPLETED, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.2.1"
-    ),
+    (_S.IS_COMPLETED, _I.RESEND): Row(_S.IS_COMPLETED, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.2.1"),
     (_S.IS_COMPLETED, _I.ACK): Row(_S.IS_CONFIRMED, _NOTHING, False, _STOP, Bound.I, "RFC 3261 17.2.1"),
     (_S.IS_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.1"),
     (_S.IS_CONFIRMED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.1"),
@@ -174,9 +156,7 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.PS_TRYING, _I.FAILURE): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_TRYING, _I.EXPIRE): Row(_S.TERMINATED, *_END, "ours"),
     (_S.PS_PROCEEDING, _I.REQUEST): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
-    (_S.PS_PROCEEDING, _I.PROVISIONAL): Row(
-        _S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"
-    ),
+    (_S.PS_PROCEEDING, _I.PROVISIONAL): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.SUCCESS): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.FAILURE): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.EXPIRE): Row(_S.TERMINATED, *_END, "ours"),

@@ -194,10 +194,9 @@ class CallerSide(Core):
         assert isinstance(tx, ClientTransaction)
         # Before a 1xx the CANCEL could overtake the INVITE, so it waits.
         if tx.state is State.IC_PROCEEDING:
-            self._cancel_now(now, found, tx, out)
+            self._cancel_now(now, tx, out)
 
-    def _cancel_now(self, now: int, leg: Leg, tx: ClientTransaction, out: list[Output]) -> None:
-        leg.cancel_sent = True
+    def _cancel_now(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
         self._tx.step(now, tx, Input.CANCEL, out)
         self._send_cancel(now, tx, out)
 
@@ -217,9 +216,7 @@ class CallerSide(Core):
         found.state = state
         self._unannounce(found, out)
 
-    def reinvite(
-        self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
-    ) -> None:
+    def reinvite(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
         """Send a re-INVITE; Reanswered or Rerefused follows. LocalError while one is pending either way
         (section 14.1)."""
         found = self._leg(leg)
@@ -228,9 +225,7 @@ class CallerSide(Core):
             raise LocalError(f"leg {leg} has a re-INVITE pending")
         self._room(leg=False)
         extra = f"Contact: {found.dialog.contact}\r\n{header_lines(headers)}{self._allow_line}"
-        tx = self._in_dialog(
-            now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id
-        )
+        tx = self._in_dialog(now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id)
         found.reinvite = tx.handle
         self._changed(found, out)
 
@@ -258,9 +253,7 @@ class CallerSide(Core):
         extra = header_lines(headers)
         if not has_header(headers, "Contact"):
             extra = f"Contact: {found.dialog.contact}\r\n{extra}"
-        tx = self._in_dialog(
-            now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id
-        )
+        tx = self._in_dialog(now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id)
         if found.announced:
             self._changed(found, out)
         return tx.handle
@@ -310,8 +303,7 @@ class CallerSide(Core):
             return
         leg.take(LegInput.GOT_PROVISIONAL)
         if leg.state is LegState.CANCELLING:
-            if not leg.cancel_sent:
-                self._cancel_now(now, leg, tx, out)
+            self._cancel_now(now, tx, out)
             return
         if status > 100:
             if response.to.tag:
@@ -378,9 +370,7 @@ class CallerSide(Core):
         if bye:
             self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "")
 
-    def _recall_response(
-        self, now: int, tx: ClientTransaction, response: Response, out: list[Output]
-    ) -> None:
+    def _recall_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
         status = response.status
         if status < 200:
             return
@@ -434,7 +424,6 @@ class CallerSide(Core):
                 leg.why = 408
             leg.take(LegInput.TIMED_OUT)
             if leg.state is LegState.CANCELLING and tx.state is State.IC_CANCELLED:
-                leg.cancel_sent = True
                 self._send_cancel(now, tx, out)
                 return
             self._drop_leg(leg, out)

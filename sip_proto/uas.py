@@ -61,9 +61,7 @@ class CalleeSide(CallerSide):
         extra = self._dialog_lines(found, tx, headers, reason)
         self._answer(now, tx, status, out, reason, extra, body, "application/sdp")
 
-    def accept(
-        self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
-    ) -> None:
+    def accept(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
         """Answer the INVITE with 200, sent again until the ACK; without one in 64 * T1: BYE and Ended
         (section 13.3.1.4)."""
         found, tx = self._unanswered(leg, LegInput.ACCEPT)
@@ -146,9 +144,7 @@ class CalleeSide(CallerSide):
             return tx.routes + extra
         return f"{tx.routes}Contact: {leg.dialog.contact}\r\n{extra}"
 
-    def _accept(
-        self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]
-    ) -> None:
+    def _accept(self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]) -> None:
         size = len(out)
         self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
         sent = out[size]
@@ -174,9 +170,7 @@ class CalleeSide(CallerSide):
         self._unannounce(leg, out)
         self._send_bye(now, leg, leg.bye or "", out)
 
-    def _receive_request(
-        self, now: int, listener: str, source: Address, request: Request, out: list[Output]
-    ) -> None:
+    def _receive_request(self, now: int, listener: str, source: Address, request: Request, out: list[Output]) -> None:
         rejection = validate(request, self._settings.supported)
         if rejection is not None:
             self._refuse(listener, source, request, rejection, out)
@@ -213,9 +207,7 @@ class CalleeSide(CallerSide):
         if merge in self._tx.merged:
             self._refuse(listener, source, request, _MERGED, out)
             return
-        if len(self._tx) >= self._limits.transactions or (
-            method == "INVITE" and len(self._legs) >= self._limits.legs
-        ):
+        if len(self._tx) >= self._limits.transactions or (method == "INVITE" and len(self._legs) >= self._limits.legs):
             self._refuse(listener, source, request, _FULL, out)
             return
         tag = self._ids.tag()
@@ -325,8 +317,8 @@ class CalleeSide(CallerSide):
         if leg.bye is not None:
             self._send_bye(now, leg, leg.bye, out)
             return
-        if leg.take(LegInput.GOT_ACK):
-            out.append(Acked(leg.id, request))
+        leg.take(LegInput.GOT_ACK)
+        out.append(Acked(leg.id, request))
 
     def _got_cancel(
         self,
@@ -357,7 +349,8 @@ class CalleeSide(CallerSide):
         if leg.incoming == tx.handle:
             leg.incoming = 0
             out.append(ReinviteCancelled(leg.id))
-        elif leg.take(LegInput.GOT_CANCEL):
+        else:
+            leg.take(LegInput.GOT_CANCEL)
             self._drop_leg(leg, out)
             out.append(Cancelled(leg.id))
 

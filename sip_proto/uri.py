@@ -88,9 +88,7 @@ def unescape(text: str) -> str:
     """`text` with each %HH replaced by its character, read as UTF-8 where it is (RFC 3261 section 19.1.2)."""
     if "%" not in text:
         return text
-    raw = _ESCAPE.sub(
-        lambda found: chr(int(found[1], 16)), text.encode("utf-8", "surrogateescape").decode("latin-1")
-    )
+    raw = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text.encode("utf-8", "surrogateescape").decode("latin-1"))
     return raw.encode("latin-1").decode("utf-8", "surrogateescape")
 
 

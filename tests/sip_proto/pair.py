@@ -13,9 +13,7 @@ Lose = Callable[[int, str, bytes], bool]
 
 
 def endpoint(address: Address, seed: bytes, node: int = 0, limits: Limits | None = None) -> Endpoint:
-    return Endpoint(
-        EndpointSettings({"udp": address}, node=node, timings=Timings(), limits=limits or Limits()), seed
-    )
+    return Endpoint(EndpointSettings({"udp": address}, node=node, timings=Timings(), limits=limits or Limits()), seed)
 
 
 class Pair:
@@ -49,9 +47,7 @@ class Pair:
                 continue
             to = {A: "a", B: "b"}.get(record.destination)
             if to is not None:
-                heappush(
-                    self._flying, (self.now + DELAY_US, self._count, to, A if name == "a" else B, record.data)
-                )
+                heappush(self._flying, (self.now + DELAY_US, self._count, to, A if name == "a" else B, record.data))
 
     def step(self) -> bool:
         """Deliver or time out what is next; False when nothing is."""

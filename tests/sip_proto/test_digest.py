@@ -30,9 +30,7 @@ def asked(challenge: tuple[str, str], status: int = 401, **more: object) -> tupl
 
 
 def register(credentials: tuple[str, str] | None) -> Request:
-    return request(
-        "REGISTER", URI, more="" if credentials is None else f"{credentials[0]}: {credentials[1]}\r\n"
-    )
+    return request("REGISTER", URI, more="" if credentials is None else f"{credentials[0]}: {credentials[1]}\r\n")
 
 
 def test_the_example_of_rfc_2617_is_computed() -> None:
@@ -68,6 +66,9 @@ def test_an_old_or_foreign_nonce_is_stale() -> None:
     assert stale[0] == "Proxy-Authenticate"
     response = as_response(response_to(request_bytes(), 407, more=f"{stale[0]}: {stale[1]}\r\n"))
     assert is_stale(response)
+    fresh = judge.challenge(0)
+    plain = as_response(response_to(request_bytes(), 401, more=f"{fresh[0]}: {fresh[1]}\r\n"))
+    assert not is_stale(plain)
     assert not is_stale(as_response(response_to(request_bytes(), 401, more="WWW-Authenticate: Digest x\r\n")))
 
 
@@ -105,10 +106,7 @@ def test_unreadable_credentials_are_malformed_and_other_schemes_are_passed_over(
     judge = Challenger(b"s", "r")
     assert judge.check(0, register(("Authorization", "Digest x")), password_of).outcome is Outcome.MALFORMED
     assert judge.check(0, register(("Authorization", "Basic x")), password_of).outcome is Outcome.MISSING
-    assert (
-        judge.check(0, register(("Authorization", 'Digest realm="q"')), password_of).outcome
-        is Outcome.MISSING
-    )
+    assert judge.check(0, register(("Authorization", 'Digest realm="q"')), password_of).outcome is Outcome.MISSING
 
 
 def test_the_memory_of_used_nonces_is_bounded_without_letting_replays_in() -> None:

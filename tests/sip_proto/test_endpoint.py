@@ -294,9 +294,7 @@ def test_a_register_is_asked_and_answered() -> None:
     (asked,) = pair.take("b")
     assert isinstance(asked, Requested)
     assert asked.leg == 0
-    pair.do(
-        "b", lambda now, out: pair.b.respond(now, asked.handle, 401, out, headers=[("WWW-Authenticate", "x")])
-    )
+    pair.do("b", lambda now, out: pair.b.respond(now, asked.handle, 401, out, headers=[("WWW-Authenticate", "x")]))
     pair.run(100_000)
     (responded,) = pair.take("a")
     assert isinstance(responded, Responded)

@@ -30,9 +30,7 @@ SERVER_INPUTS = {
     Input.RESEND,
     Input.EXPIRE,
 }
-PARTS = RequestParts(
-    "sip:b@h", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx", "", "<sip:a@h>;tag=1", "<sip:b@h>", "c", 1
-)
+PARTS = RequestParts("sip:b@h", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx", "", "<sip:a@h>;tag=1", "<sip:b@h>", "c", 1)
 BUSY = as_response(response_to(request_bytes(), 486))
 
 
@@ -81,13 +79,9 @@ def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
     table = Transactions(Timings(), timers)
     tx: ClientTransaction | ServerTransaction
     if is_client(state):
-        tx = ClientTransaction(
-            1, ("k",), State.IC_CALLING, "INVITE", 0, "udp", ("h", 1), Purpose.PLAIN, 1, PARTS
-        )
+        tx = ClientTransaction(1, ("k",), State.IC_CALLING, "INVITE", 0, "udp", ("h", 1), Purpose.PLAIN, 1, PARTS)
     else:
-        tx = ServerTransaction(
-            1, ("k",), State.PS_TRYING, "OPTIONS", 0, "udp", ("h", 1), 1, "", "", "", ("m",)
-        )
+        tx = ServerTransaction(1, ("k",), State.PS_TRYING, "OPTIONS", 0, "udp", ("h", 1), 1, "", "", "", ("m",))
     table.start(0, tx, [])
     tx.state = state
     tx.data = b"kept"
@@ -121,9 +115,7 @@ def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
 def test_intervals_double_with_and_without_a_cap() -> None:
     timers: TimerTable[int] = TimerTable()
     table = Transactions(Timings(), timers)
-    invite = ClientTransaction(
-        1, ("i",), State.IC_CALLING, "INVITE", 0, "u", ("h", 1), Purpose.PLAIN, 1, PARTS
-    )
+    invite = ClientTransaction(1, ("i",), State.IC_CALLING, "INVITE", 0, "u", ("h", 1), Purpose.PLAIN, 1, PARTS)
     other = ClientTransaction(2, ("o",), State.PC_TRYING, "OPTIONS", 0, "u", ("h", 1), Purpose.PLAIN, 1, None)
     table.start(0, invite, [])
     table.start(0, other, [])

@@ -39,9 +39,7 @@ def reinvited(alone: Alone) -> bytes:
 def test_an_invite_says_who_we_are() -> None:
     alone = Alone()
     message = as_request(
-        alone.invite(
-            headers=[("X-Own", "1"), ("max-forwards", "9")], route=["<sip:p1;lr>", "<sip:p2>"], body=b"v=0"
-        )
+        alone.invite(headers=[("X-Own", "1"), ("max-forwards", "9")], route=["<sip:p1;lr>", "<sip:p2>"], body=b"v=0")
     )
     assert message.uri == "sip:alice@192.0.2.1"
     assert message.elements("Route") == ["<sip:p1;lr>", "<sip:p2>"]
@@ -58,9 +56,7 @@ def test_an_invite_says_who_we_are() -> None:
 
 def test_the_program_may_set_contact_call_id_tag_and_number() -> None:
     alone = Alone()
-    message = as_request(
-        alone.invite(headers=[("contact", "<sip:me@h>")], call_id="c9", from_tag="t9", cseq=7)
-    )
+    message = as_request(alone.invite(headers=[("contact", "<sip:me@h>")], call_id="c9", from_tag="t9", cseq=7))
     assert message.get_all("Contact") == ["<sip:me@h>"]
     assert (message.call_id, message.from_.tag, message.cseq[0]) == ("c9", "t9", 7)
     with pytest.raises(LocalError):
@@ -80,6 +76,7 @@ def test_a_call_rings_is_answered_and_later_answers_are_acknowledged_alike() -> 
     alone = Alone()
     data = alone.invite()
     assert alone.hear(response_to(data, 100, tag="")) == []
+    assert kinds(alone.hear(response_to(data, 183, tag=""))) == ["Ringing"]
     (ringing,) = alone.hear(response_to(data, 180))
     assert isinstance(ringing, Ringing)
     answer = response_to(data, 200, more="Record-Route: <sip:192.0.2.8;lr>, <sip:p2;lr>\r\n" + CONTACT)
@@ -149,9 +146,7 @@ def test_an_answer_that_crosses_a_cancel_is_acknowledged_and_hung_up() -> None:
     out = alone.hear(answer)
     assert requests(out) == ["ACK", "BYE"]
     assert out[-1] == Failed(alone.leg, 487, None)
-    assert [record.destination for record in out[:2] if isinstance(record, Transmit)] == [
-        ("192.0.2.1", 5070)
-    ] * 2
+    assert [record.destination for record in out[:2] if isinstance(record, Transmit)] == [("192.0.2.1", 5070)] * 2
     assert requests(alone.hear(answer)) == ["ACK"]
     alone.wait(40_000_000)
     assert alone.end.idle()
@@ -346,9 +341,7 @@ def test_requests_outside_and_inside_dialogs_end_with_their_response() -> None:
     assert responded.handle == handle
     assert alone.hear(response_to(asked.to_bytes(), 200)) == []
     alone.answered()
-    out = alone.do(
-        lambda now, out: alone.end.send(now, alone.leg, "INFO", out, body=b"x", content_type="text/plain")
-    )
+    out = alone.do(lambda now, out: alone.end.send(now, alone.leg, "INFO", out, body=b"x", content_type="text/plain"))
     assert kinds(out) == ["Transmit", "DialogChanged"]
     handle = alone.result
     assert alone.wait(40_000_000)[-1] == Responded(handle, None)  # type: ignore[arg-type]
@@ -377,6 +370,9 @@ def test_what_cannot_be_asked_changes_nothing() -> None:
     def request(**more: object) -> None:
         end.request(1, [], **({"method": "OPTIONS"} | base | more))  # type: ignore[arg-type]
 
+    for more in ({}, {"headers": [("Contact", "<sip:h>")]}, {"headers": [("Contact", "<sip:h>")], "call_id": "c"}):
+        with pytest.raises(LocalError):
+            request(listener="tcp", **more)
     for wrong in (
         {"method": "INVITE"},
         {"listener": "tcp"},
@@ -389,6 +385,8 @@ def test_what_cannot_be_asked_changes_nothing() -> None:
         alone.invite(route=["<sip:p>\n"])
     with pytest.raises(LocalError):
         end.invite(1, [], **(base | {"listener": "tcp"}))  # type: ignore[arg-type]
+    with pytest.raises(LocalError):
+        end.invite(1, [], **(base | {"listener": "tcp", "contact": "<sip:h>"}))  # type: ignore[arg-type]
     assert end.idle()
     alone.invite()
     with pytest.raises(LocalError):
@@ -418,3 +416,11 @@ def test_an_ack_after_the_transaction_is_gone_is_still_sent() -> None:
     alone.hear(response_to(alone.invite(), 200, more=CONTACT))
     alone.wait(40_000_000)
     assert requests(alone.do(lambda now, out: alone.end.ack(now, alone.leg, out))) == ["ACK"]
+
+
+def test_a_request_within_a_dialog_may_name_its_contact() -> None:
+    alone = Alone()
+    alone.answered()
+    headers = [("Contact", "<sip:me@h>")]
+    (info,) = sent(alone.do(lambda now, out: alone.end.send(now, alone.leg, "INFO", out, headers=headers)))
+    assert info.get_all("Contact") == ["<sip:me@h>"]

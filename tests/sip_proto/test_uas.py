@@ -1,5 +1,7 @@
 """The callee's half against hand-written peers."""
 
+from collections.abc import Callable
+
 import pytest
 
 from sip_proto import (
@@ -19,7 +21,7 @@ from sip_proto import (
 )
 from tests.sip_proto.alone import Alone, requests, responses, sent
 from tests.sip_proto.pair import A, B, endpoint
-from tests.sip_proto.texts import request_bytes, response_to
+from tests.sip_proto.texts import as_request, request_bytes, response_to
 
 
 class Called(Alone):
@@ -254,22 +256,29 @@ def test_a_second_invite_before_the_first_is_answered_is_refused_with_retry_afte
     assert responses(called.hear(called.inside("INVITE", 3))) == [491]
 
 
+def test_a_bye_of_the_callee_before_it_answered_is_no_dialogs() -> None:
+    alone = Alone()
+    data = alone.invite()
+    alone.hear(response_to(data, 180))
+    invite = as_request(data)
+    bye = request_bytes(
+        "BYE", from_="<sip:alice@example.org>;tag=b1", to=invite.get("From") or "", call_id=invite.call_id
+    )
+    assert responses(alone.hear(bye)) == [481]
+
+
 def test_numbers_must_not_fall_and_tags_must_fit() -> None:
     called = Called()
     called.talk()
     called.hear(called.inside("INFO", 5))
     assert responses(called.hear(called.inside("INFO", 4))) == [500]
-    assert responses(called.hear(called.inside("INFO", 6, from_="<sip:alice@example.org>;tag=other"))) == [
-        481
-    ]
+    assert responses(called.hear(called.inside("INFO", 6, from_="<sip:alice@example.org>;tag=other"))) == [481]
     assert responses(called.hear(request_bytes("INFO", to="<sip:b@h>;tag=none", branch="z9hG4bKz"))) == [481]
 
 
 def test_requests_in_an_early_dialog_go_both_ways() -> None:
     called = Called()
-    out = called.do(
-        lambda now, out: called.end.send(now, called.leg, "NOTIFY", out, headers=[("Event", "talk")])
-    )
+    out = called.do(lambda now, out: called.end.send(now, called.leg, "NOTIFY", out, headers=[("Event", "talk")]))
     (notify,) = sent(out)
     assert (notify.get("Event"), notify.cseq, notify.to.tag) == ("talk", (1, "NOTIFY"), "a1")
     called.ring()
@@ -285,9 +294,7 @@ def test_other_requests_are_answered_once() -> None:
     assert alone.hear(data) == []
     assert responses(alone.do(lambda now, out: alone.end.respond(now, asked.handle, 100, out))) == [100]
     assert responses(alone.hear(data)) == [100]
-    out = alone.do(
-        lambda now, out: alone.end.respond(now, asked.handle, 200, out, body=b"x", content_type="a/b")
-    )
+    out = alone.do(lambda now, out: alone.end.respond(now, asked.handle, 200, out, body=b"x", content_type="a/b"))
     assert responses(out) == [200]
     assert alone.hear(data) == out
     with pytest.raises(LocalError):
@@ -315,9 +322,7 @@ def test_the_same_request_by_two_ways_is_a_loop() -> None:
 
 def test_a_broken_request_is_refused_by_its_via_and_a_broken_ack_dropped() -> None:
     alone = Alone()
-    answer, rejected = alone.hear(
-        request_bytes(via="SIP/2.0/UDP 10.0.0.1:9;branch=z9hG4bKx", more="oops\r\n")
-    )
+    answer, rejected = alone.hear(request_bytes(via="SIP/2.0/UDP 10.0.0.1:9;branch=z9hG4bKx", more="oops\r\n"))
     assert isinstance(answer, Transmit)
     assert answer.destination == ("192.0.2.1", 9)
     assert b";received=192.0.2.1\r\n" in answer.data
@@ -365,7 +370,7 @@ def test_a_register_with_a_to_tag_is_no_dialogs() -> None:
 def test_what_cannot_be_asked_changes_nothing() -> None:
     called = Called()
     end, leg = called.end, called.leg
-    for wrong in (
+    wrongs: list[Callable[[], None]] = [
         lambda: end.provisional(1, leg, 200, []),
         lambda: end.provisional(1, leg, 180, [], reason="a\r\nb"),
         lambda: end.reject(1, leg, 200, []),
@@ -377,7 +382,8 @@ def test_what_cannot_be_asked_changes_nothing() -> None:
         lambda: end.ack(1, leg, []),
         lambda: end.bye(1, leg, []),
         lambda: end.cancel(1, leg, []),
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(LocalError):
             wrong()
     called.ring()
@@ -388,9 +394,7 @@ def test_what_cannot_be_asked_changes_nothing() -> None:
 
 def test_a_callee_sends_a_reinvite_of_its_own_and_may_name_its_contact() -> None:
     called = Called()
-    out = called.do(
-        lambda now, out: called.end.accept(now, called.leg, out, headers=[("Contact", "<sip:me@h>")])
-    )
+    out = called.do(lambda now, out: called.end.accept(now, called.leg, out, headers=[("Contact", "<sip:me@h>")]))
     (answer,) = sent(out)
     assert answer.get_all("Contact") == ["<sip:me@h>"]
     called.tag = answer.to.tag

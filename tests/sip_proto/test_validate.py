@@ -9,6 +9,7 @@ def test_a_good_request_passes() -> None:
     assert validate(request()) is None
     assert validate(request("OPTIONS", contact="")) is None
     assert validate(request(uri="tel:+1")) is None
+    assert validate(request(uri="sip:b@h;;lr", more="Require: path\r\n"), ("path",)) is None
 
 
 @pytest.mark.parametrize(
@@ -40,9 +41,7 @@ def test_a_broken_request_gets_its_status(data: bytes, status: int, reason: str)
 
 
 def test_two_lengths_that_differ_conflict() -> None:
-    rejection = validate(
-        as_request(request_bytes(body="abc").replace(b"\r\n\r\nabc", b"\r\nl: 2\r\n\r\nabc"))
-    )
+    rejection = validate(as_request(request_bytes(body="abc").replace(b"\r\n\r\nabc", b"\r\nl: 2\r\n\r\nabc")))
     assert rejection is not None
     assert rejection.reason == "Conflicting Content-Length"
 

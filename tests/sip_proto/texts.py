@@ -37,9 +37,7 @@ def response_to(data: bytes, status: int = 200, tag: str = "b1", more: str = "",
     lines = [f"SIP/2.0 {status} Reason"]
     for name in ("Via", "From", "To", "Call-ID", "CSeq"):
         value = asked.get(name) or ""
-        lines.append(
-            f"{name}: {value}" + (f";tag={tag}" if name == "To" and tag and "tag=" not in value else "")
-        )
+        lines.append(f"{name}: {value}" + (f";tag={tag}" if name == "To" and tag and "tag=" not in value else ""))
     return ("\r\n".join(lines) + f"\r\n{more}Content-Length: {len(body)}\r\n\r\n{body}").encode()
 
 
