@@ -166,9 +166,13 @@ class Clients:
         """Every DN that somebody registered on a port."""
         return [dn for name, dn in self._watchers if name == listener]
 
-    def bulk(self, node_dn: bool) -> list[int]:
+    def bulk(self, dn: str, node_dn: bool) -> list[int]:
         """The smart clients that see a DN of this node: an owned one, or a Routing Point or trunk."""
-        return [conn for conn, node_dns in self._bulk.items() if node_dns or not node_dn]
+        return [
+            conn
+            for conn, node_dns in self._bulk.items()
+            if (node_dns or not node_dn) and in_ranges(dn, self.table[conn].ranges)
+        ]
 
     def may_touch(self, client: Client, dn: str) -> bool:
         """Whether a DN lies in the ranges of the client's rights."""
@@ -180,8 +184,11 @@ class Clients:
 
     def deliver(
         self, now: int, conns: Iterable[int], event: Message, cause: Cause | None, out: list[AnyOutput]
-    ) -> bytes:
+    ) -> None:
         """Send an event to streams, encoded once; the copy of the one who asked for it carries the ReferenceID."""
+        conns = list(conns)
+        if not conns:
+            return
         frame = encode(Message(event.id, 0, {**event.attributes, **self._stamp()}))
         asking = self._requests.conn_of(cause)
         others = []
@@ -195,7 +202,6 @@ class Clients:
                 others.append(conn)
         if others:
             self._edge.send_frame(now, others, frame, out)
-        return frame
 
     def answer(self, now: int, conn: int, ref: int, event: Message, out: list[AnyOutput]) -> None:
         """Answer one client by an event of its own."""

@@ -67,8 +67,8 @@ class Requests:
         self._core.arm("request", cause[1], None)
         return pending.ref
 
-    def done(self, now: int, cause: Cause | None, event: Message, frame: bytes, out: list[AnyOutput]) -> None:
-        """The request led to `event`: answer the requester with it unless a delivery has done so already."""
+    def done(self, now: int, cause: Cause | None, frame: bytes, out: list[AnyOutput]) -> None:
+        """The request led to the event of this frame: answer the requester with it unless a delivery has done so already."""
         if cause is None:
             return
         if cause[0] != self._core.name:

@@ -12,6 +12,7 @@ from cluster_core.clients import Client, Clients
 from cluster_core.core import Core
 from cluster_core.edge import Edge
 from cluster_core.follow import Follower, Verdict
+from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.picture import Picture, from_extensions
 from cluster_core.requests import Requests
@@ -47,6 +48,7 @@ class SmartProxy:
         self.upstreams = {
             node.name: Upstream(node.name, node.members[0].tcontroller) for node in core.settings.nodes
         }
+        self._nodes = {node.number: node.name for node in core.settings.nodes}
         self._stopped = False
 
     @property
@@ -200,7 +202,9 @@ class SmartProxy:
     def _event(self, now: int, upstream: Upstream, dn: str, message: Message, out: list[AnyOutput]) -> None:
         epoch, seq = message.number(Attribute.DNEpoch), message.number(Attribute.DNSequence)
         source = message.text(Attribute.Source)
-        verdict = self.follower.event(dn, source, epoch, 0, seq, message, upstream.name)
+        # a T-Event names no node: the call's ConnID does
+        node = self._nodes.get(node_of(message.number(Attribute.ConnID)), upstream.name)
+        verdict = self.follower.event(dn, source, epoch, 0, seq, message, node)
         if verdict is Verdict.ACCEPTED:
             kept = {
                 a: v

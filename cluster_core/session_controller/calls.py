@@ -185,7 +185,7 @@ class Calls:
         **more: Value,
     ) -> bool:
         """Give a party an input: its state moves and the event of the row is told; False without a row."""
-        row = TRANSITIONS.get((PartyState(party.state), given))
+        row = TRANSITIONS.get((party.state, int(given)))
         if row is None:
             return False
         party.state = int(row.next)
@@ -222,7 +222,7 @@ class Calls:
         self._clients.deliver(now, self._clients.watchers("tlib", party.dn), message, cause, out)
         self.distributor.call_event(now, party.dn, message, cause, out)
         if cause is not None:
-            self._requests.done(now, cause, message, encode(message), out)
+            self._requests.done(now, cause, encode(message), out)
 
     def leave(self, now: int, party: PartyRecord) -> None:
         """A party is gone from its call and from every table."""

@@ -102,9 +102,11 @@ class Delivery:
             self._to_phone(now, call, waiting.dn, binding, out)
 
     def ringing(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
-        """The called phone rings."""
+        """A phone that we called rings: the called one, or that of a program that makes a call."""
         call = self._calls.calls[party.conn_id]
-        if party.role == DNRole.Destination:
+        if party.role == DNRole.Origination:
+            self._calls.step(now, party, PartyInput.DIAL, out)
+        else:
             self._rings(now, call, party, out)
             other = self._calls.other(party)
             if other is not None:
@@ -158,9 +160,7 @@ class Delivery:
         call = self._calls.calls[party.conn_id]
         self._legs.gone(party.leg)
         if party.role == DNRole.Origination:
-            cause = self._calls.expected(party, PartyInput.DIAL)
-            self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=party.dn)
-            self._calls.end(now, call, out)
+            self.hang_up(now, call, out, status, _state_of(status), condition=Condition.PHONE_REFUSED)
             return
         if self.is_routing(call):
             self._calls.leave(now, party)
@@ -186,7 +186,7 @@ class Delivery:
                     self._calls.leave(now, party)
             self._come_back(now, call, 480, Condition.NO_ANSWER, out)
         else:
-            self.hang_up(now, call, out, 480, CallState.NoAnswer)
+            self.hang_up(now, call, out, 480, CallState.NoAnswer, condition=Condition.NO_ANSWER)
 
     # The end.
 
@@ -198,18 +198,20 @@ class Delivery:
         status: int = 480,
         state: CallState = CallState.Ok,
         abandoned: bool = False,
+        condition: Condition = Condition.INVALID_CONNID,
     ) -> None:
-        """Release everybody: each leg in its own way, each DN with its event, the call from the tables."""
+        """Release everybody: each leg in its own way, each DN with its event, the call from the tables.
+
+        A request that waits for something else of the call is refused with `condition`.
+        """
         if call.conn_id in self._routed_by:
-            self._requests.fail(now, self._routed_by.pop(call.conn_id), Condition.INVALID_CONNID, out)
+            self._requests.fail(now, self._routed_by.pop(call.conn_id), condition, out)
         for party in self._calls.of(call):
             if party.leg:
                 self._legs.end(now, party.leg, status)
                 self.gone(party.leg)
             for given in (PartyInput.DIAL, PartyInput.ANSWER, PartyInput.HOLD, PartyInput.RETRIEVE):
-                self._requests.fail(
-                    now, self._calls.expected(party, given), Condition.INVALID_CONNID, out, dn=party.dn
-                )
+                self._requests.fail(now, self._calls.expected(party, given), condition, out, dn=party.dn)
             if party.state == DIALING and state is CallState.Busy:
                 self._calls.step(now, party, PartyInput.BUSY, out, state)
             leaves = (abandoned and party.state in (RINGING, QUEUED)) or party.state == QUEUED

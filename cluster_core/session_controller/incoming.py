@@ -74,6 +74,8 @@ class Incoming:
         elif target.kind is DnType.TRUNK and kind != "extension":
             # A stranger does not call out at our cost.
             self._refuse(now, given.leg, 403, "No Way From Outside To A Trunk")
+        elif target.dn == caller:
+            self._refuse(now, given.leg, 486, "That Is You")
         elif kind == "extension" and self._calls.busy(caller):
             self._refuse(now, given.leg, 486, "Too Many Calls")
         else:

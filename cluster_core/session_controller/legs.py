@@ -82,6 +82,8 @@ class Legs:
         if not sdp:
             return b""
         to.version += 1
+        if self._core.store.get("parties", to.party) is not None:
+            self._core.store.put("parties", to.party, to)
         if direction is not None:
             sdp = media.with_direction(sdp, direction)
         return media.with_origin(sdp, to.party, to.version)

@@ -46,7 +46,7 @@ HELD = PartyState.Held
 
 STATES = (NULL, DIALING, RINGING, QUEUED, BUSY, CONNECTED, HELD)
 
-TRANSITIONS: dict[tuple[PartyState, PartyInput], Row] = {
+_ROWS: dict[tuple[PartyState, PartyInput], Row] = {
     (NULL, PartyInput.DIAL): Row(DIALING, MessageType.EventDialing),
     (NULL, PartyInput.RING): Row(RINGING, MessageType.EventRinging),
     (NULL, PartyInput.QUEUE): Row(QUEUED, MessageType.EventQueued),
@@ -64,3 +64,6 @@ TRANSITIONS: dict[tuple[PartyState, PartyInput], Row] = {
     (HELD, PartyInput.RETRIEVE): Row(CONNECTED, MessageType.EventRetrieved),
     (HELD, PartyInput.RELEASE): Row(NULL, MessageType.EventReleased),
 }
+
+TRANSITIONS: dict[tuple[int, int], Row] = {(int(state), int(given)): row for (state, given), row in _ROWS.items()}
+"""By plain numbers: a flag's hash is that of its name, and costs more than the look-up."""

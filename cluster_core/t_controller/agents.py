@@ -10,7 +10,7 @@ from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.t_controller.streams import Streams
 from cluster_core.t_controller.tables import INPUTS, READY_MODES, TRANSITIONS, AgentInput, AgentState
-from tlib_proto import Attribute, Message, MessageType
+from tlib_proto import Attribute, Message, MessageType, encode
 
 
 class Agents:
@@ -47,8 +47,8 @@ class Agents:
             )
         agent.work_mode, agent.reasons = work_mode, reasons
         assert row.event is not None
-        frame = self._step(now, agent, row.next, row.event, cause, out)
-        self._requests.done(now, cause, self._event(now, agent, row.event), frame, out)
+        event = self._step(now, agent, row.next, row.event, cause, out)
+        self._requests.done(now, cause, encode(event), out)
         if given is AgentInput.LOGIN:
             ready = work_mode in READY_MODES
             after = AgentInput.SET_READY if ready else AgentInput.SET_NOT_READY
@@ -78,13 +78,15 @@ class Agents:
         event: MessageType,
         cause: Cause | None,
         out: list[AnyOutput],
-    ) -> bytes:
+    ) -> Message:
         agent.ready = state is AgentState.READY
         if state is AgentState.LOGGED_OUT:
             self._core.store.drop("agents", agent.dn)
         else:
             self._core.store.put("agents", agent.dn, agent)
-        return self._streams.emit(now, agent.dn, self._event(now, agent, event), cause, out)
+        message = self._event(now, agent, event)
+        self._streams.emit(now, agent.dn, message, cause, out)
+        return message
 
     def _event(self, now: int, agent: AgentRecord, event: MessageType) -> Message:
         attributes: dict[int, object] = {

@@ -148,7 +148,8 @@ class TController:
                 now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
             )
             return
-        if dn not in client.registered and not (client.bulk and self.owned.record(dn) is not None):
+        sees = client.bulk and self.owned.record(dn) is not None and self._clients.may_touch(client, dn)
+        if dn not in client.registered and not sees:
             self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
             return
         cause = self._requests.open(now, client.conn, message, out)

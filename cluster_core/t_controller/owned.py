@@ -17,6 +17,8 @@ from cluster_core.t_controller.agents import Agents
 from cluster_core.t_controller.link_records import Located, Parties
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
+from sip_proto import parse_uri
+from sip_proto.uri import address_of
 from tlib_proto import Attribute, Message, MessageType
 
 
@@ -274,9 +276,10 @@ class Owned:
         self._core.arm("binding", record.dn, min(ends) - self._core.wall_base_us if ends else None)
 
     def _fixed(self, dn: str) -> Binding | None:
-        """The contact of a DN whose phone does not register: a URI with an address of its own."""
-        contact = self._core.settings.dns[dn].contact
-        host, _, port = contact.rpartition("@")[2].partition(";")[0].partition(":")
-        if contact == "*" or not host:
+        """The contact of a DN whose phone does not register: an address, or a trunk that it is reached through."""
+        uri = parse_uri(self._core.settings.dns[dn].contact)
+        trunk = self._core.settings.dns.get(uri.host)
+        address = address_of(uri if trunk is None else parse_uri(trunk.contact))
+        if address is None:
             return None
-        return Binding(contact, "sip", host, int(port) if port.isascii() and port.isdigit() else 5060)
+        return Binding(f"sip:{uri.user or dn}@{address[0]}:{address[1]}", "sip", *address)

@@ -182,7 +182,7 @@ class Registrations:
     def _register_all(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         asked = dict(message.pairs(Attribute.Extensions))
         node_dns = asked.get("node-dns", 0) in _TRUE
-        self._streams.bulk_snapshot(now, client.conn, node_dns, out)
+        self._streams.bulk_snapshot(now, client, node_dns, out)
         self._clients.set_bulk(client, True, node_dns)
         done = Message(MessageType.EventRegisteredAll, 0, {Attribute.NodeName: self._core.name})
         self._clients.answer(now, client.conn, message.ref, done, out)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from cluster_core.clients import Clients
+from cluster_core.clients import Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.follow import Follower, Verdict
 from cluster_core.outputs import AnyOutput
@@ -21,6 +21,9 @@ from cluster_core.t_controller.link_records import Event, Interest, Snapshot
 from cluster_core.t_controller.links import Links, Peer
 from cluster_core.watch import Watch, placed
 from tlib_proto import Attribute, ErrorCode, Message, MessageType, decode, encode
+
+
+NODE_DNS = (DnType.ROUTING_POINT, DnType.TRUNK)
 
 
 class Streams:
@@ -63,7 +66,7 @@ class Streams:
 
     def emit(
         self, now: int, dn: str, event: Message, cause: Cause | None, out: list[AnyOutput], node: str = ""
-    ) -> bytes:
+    ) -> None:
         """An event of a DN of which this node is the source: give it its place and send it to everyone who watches."""
         picture = self.mine.get(dn)
         if picture is None:
@@ -101,8 +104,8 @@ class Streams:
         conns = list(self._clients.watchers("tcontroller", dn))
         node_dn = self.is_node_dn(dn)
         if picture.owned or node_dn:
-            conns += [c for c in self._clients.bulk(node_dn) if c not in conns]
-        return self._clients.deliver(now, conns, placed(picture, event), cause, out)
+            conns += [c for c in self._clients.bulk(dn, node_dn) if c not in conns]
+        self._clients.deliver(now, conns, placed(picture, event), cause, out)
 
     def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
         """This node is the owner of a DN from now on: its first Snapshot ends every other stream of the DN."""
@@ -113,7 +116,7 @@ class Streams:
         self._keep(picture)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
         self._watch.resync(now, picture.dn, before, self.view(picture.dn), out)
-        self._watch.snapshot(now, self._clients.bulk(False), picture, out)
+        self._watch.snapshot(now, self._clients.bulk(picture.dn, False), picture, out)
 
     def refresh(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
         """An own picture changed otherwise than by an event: everyone who watches gets a Snapshot."""
@@ -121,7 +124,7 @@ class Streams:
         self._keep(picture)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
         conns = list(self._clients.watchers("tcontroller", picture.dn))
-        conns += [c for c in self._clients.bulk(False) if picture.owned and c not in conns]
+        conns += [c for c in self._clients.bulk(picture.dn, False) if picture.owned and c not in conns]
         self._watch.snapshot(now, conns, picture, out)
 
     def end(self, now: int, dn: str, out: list[AnyOutput]) -> None:
@@ -139,7 +142,7 @@ class Streams:
                 **self._clients.time(now),
             },
         )
-        self._clients.deliver(now, self._clients.bulk(False), placed(picture, event), None, out)
+        self._clients.deliver(now, self._clients.bulk(dn, False), placed(picture, event), None, out)
 
     def event(self, now: int, peer: Peer, given: Event, out: list[AnyOutput]) -> None:
         """A peer's event has come: pass it on if it is the next one, ask for a Snapshot if one is missing."""
@@ -232,19 +235,15 @@ class Streams:
         """Answer one client's registration with what is known of the DN."""
         self._watch.answer(now, conn, ref, dn, self.view(dn), out)
 
-    def bulk_snapshot(self, now: int, conn: int, node_dns: bool, out: list[AnyOutput]) -> int:
-        """Send a smart client one EventRegistered for each DN that it sees here; returns how many."""
-        sent = 0
-        for picture in self.mine.values():
-            if picture.owned:
-                self._watch.snapshot(now, [conn], picture, out)
-                sent += 1
+    def bulk_snapshot(self, now: int, client: Client, node_dns: bool, out: list[AnyOutput]) -> None:
+        """Send a smart client one EventRegistered for each DN that it sees here."""
+        for dn, picture in self.mine.items():
+            if picture.owned and self._clients.may_touch(client, dn):
+                self._watch.snapshot(now, [client.conn], picture, out)
         if node_dns:
-            for dn in self._core.settings.dns:
-                if self.is_node_dn(dn) and self._core.settings.dns[dn].type is not DnType.VOIP_SERVICE:
-                    self._watch.snapshot(now, [conn], self.mine.get(dn) or self._nothing(dn), out)
-                    sent += 1
-        return sent
+            for dn, settings in self._core.settings.dns.items():
+                if settings.type in NODE_DNS and self._clients.may_touch(client, dn):
+                    self._watch.snapshot(now, [client.conn], self.mine.get(dn) or self._nothing(dn), out)
 
     def _nothing(self, dn: str) -> Picture:
         return Picture(
