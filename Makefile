@@ -27,7 +27,6 @@ lint: venv
 
 bench: venv
 	@$(BIN)/python -c 'import sippy' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
-	@$(BIN)/python -c "import sippy" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'sippy>=2.5'
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:
