@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from refserver.phone import Phone
 START_S = 20.0
 STOP_S = 10.0
 MAX_READY_LINE = 65_536
+ERRORS = 4_000
 
 CALLER = "caller"
 AGENT = "1002"
@@ -60,7 +62,8 @@ class Server:
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the server stops
+        self._said = ""
         self.ready: dict[str, Any] = {}
 
     async def start(self, arguments: list[str]) -> None:
@@ -101,8 +104,11 @@ class Server:
 
     def errors(self) -> str:
         """The end of what it said on stderr."""
-        self._errors.seek(0)
-        return self._errors.read()[-4_000:].decode("utf-8", "replace").rstrip()
+        if not self._errors.closed:
+            self._errors.seek(0, os.SEEK_END)
+            self._errors.seek(max(0, self._errors.tell() - ERRORS))
+            self._said = self._errors.read(ERRORS).decode("utf-8", "replace").rstrip()
+        return self._said
 
     @property
     def gone(self) -> bool:
@@ -118,6 +124,7 @@ class Server:
         """Ask it to end, insist after a while; returns its exit status."""
         process = self._process
         if process is None:
+            self._errors.close()
             return 0
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -128,6 +135,8 @@ class Server:
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        self.errors()
+        self._errors.close()
         assert process.returncode is not None
         return process.returncode
 

@@ -1,0 +1,135 @@
+"""A cluster of two nodes as a process, for tests against real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from refserver.client import Client, connect
+from refserver.demo_cast import Server
+from refserver.phone import Phone
+
+SECRET = "demo"
+PASSWORD = "demo"
+DEADLINE_S = 60
+ROLES = {
+    "tlib": "router",
+    "iproxy": "reporting",
+    "tcontroller": "desktop",
+    "smartproxy": "monitor",
+}
+
+_HEAD = """
+[cluster]
+name = "test"
+realm = "test.example"
+
+[dn."cluster"]
+type = "VoIP Service"
+service-type = "sip-cluster-nodes"
+dn-owner-applications = ["GWS"]
+smart-proxy-enabled = true
+
+[dn."8000"]
+type = "Routing Point"
+default-dn = "1001"
+"""
+_NODE = """
+[[node]]
+name = "n{number}"
+number = {number}
+geo-location = "DC{number}"
+[[node.member]]
+name = "a"
+sip-port = "127.0.0.1:0"
+port = "127.0.0.1:0"
+IPport = "127.0.0.1:0"
+TCport = "127.0.0.1:0"
+SmartProxy = "127.0.0.1:0"
+"""
+_PHONE = """
+[dn."{dn}"]
+type = "Extension"
+contact = "*"
+password = "demo"
+"""
+_HASH = (
+    "scrypt$16384$8$1$8763309e5396bb837eae11ad1525f91e$b181805fd2a6f059f7c3093558609e56f66a0971bf2469bd341fe5d13cb869e9"
+)
+_CLIENTS = """
+[[client]]
+name = "GWS"
+role = "desktop"
+secret = "{secret}"
+"""
+
+
+def cluster_text(phones: range = range(1001, 1011)) -> str:
+    """A cluster file: nodes n1 and n2 on free ports, phones, Routing Point 8000, desktop GWS."""
+    nodes = "".join(_NODE.format(number=number) for number in (1, 2))
+    return _HEAD + nodes + "".join(_PHONE.format(dn=dn) for dn in phones) + _CLIENTS.format(secret=_HASH)
+
+
+class Cluster:
+    """A running cluster, and whatever a test connects to it; all of it is closed at the end."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._clients: list[Client] = []
+        self._phones: list[Phone] = []
+
+    def address(self, node: str, listener: str) -> tuple[str, int]:
+        return self.server.address(node, listener)
+
+    async def client(self, node: str, listener: str, role: str = "", application: str = "") -> Client:
+        """A client on a node's port, with the usual role of the port."""
+        role = role or ROLES[listener]
+        name = application or ("GWS" if role == "desktop" else f"test-{role}")
+        host, port = self.address(node, listener)
+        secret = SECRET if name == "GWS" else ""
+        client = await connect(host, port, application=name, role=role, secret=secret)
+        self._clients.append(client)
+        return client
+
+    async def phone(self, number: str, node: str, register: bool = True, **options: bool) -> Phone:
+        """A phone at a node, registered unless told otherwise."""
+        phone = Phone(number, PASSWORD, self.address(node, "sip"), **options)  # type: ignore[arg-type]
+        self._phones.append(phone)
+        await phone.start()
+        if register:
+            await phone.register()
+        return phone
+
+    async def close(self) -> None:
+        for phone in self._phones:
+            await phone.aclose()
+        for client in self._clients:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def running(folder: Path, *arguments: str, text: str = "") -> AsyncIterator[Cluster]:
+    """A cluster that is ready; at the end it must stop with status 0 and without a complaint."""
+    file = folder / "cluster.toml"
+    file.write_text(text or cluster_text())
+    server = Server()
+    await server.start([str(file), "-q", *arguments])
+    cluster = Cluster(server)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+        status = await server.stop()
+    assert (status, server.errors()) == (0, "")
+
+
+def run(body: Callable[[], Awaitable[None]]) -> None:
+    """Run a test's coroutine with a deadline for all of it."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            await body()
+
+    asyncio.run(limited())
