@@ -18,14 +18,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from cluster_core.rights import hash_secret
 from refserver.client import connect
 
 HERE = Path(__file__).parent
+SERVE = [sys.executable, "-m", "refserver", "serve"]
 TICKS = os.sysconf("SC_CLK_TCK")
 CONFIG = """
 [cluster]
@@ -52,7 +55,7 @@ contact = "sip:7001@127.0.0.1:{callee}"
 [[client]]
 name = "bench"
 role = "desktop"
-secret = "scrypt$16384$8$1$8763309e5396bb837eae11ad1525f91e$b181805fd2a6f059f7c3093558609e56f66a0971bf2469bd341fe5d13cb869e9"
+secret = "{secret}"
 """
 
 
@@ -70,7 +73,9 @@ def cpu_s(pid: int) -> float:
 
 
 @contextmanager
-def running(command: list[str], cwd: str, stdout: int | None = subprocess.DEVNULL) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: list[str], cwd: str, stdout: int | None = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is stopped at the end."""
     environment = {**os.environ, "SIPLOG_BEND": "none", "SIPLOG_LVL": "CRIT"}
     process = subprocess.Popen(
@@ -154,24 +159,23 @@ def measure(name: str, target: int, pid: int, rate: int, calls: int, cwd: str) -
     before = cpu_s(pid)
     good = sipp_calls(target, rate, calls, cwd)
     used = cpu_s(pid) - before
-    print(f"  {name}: {good} of {calls} calls at {rate}/s, {used:.2f} CPU-s, {good / used:.0f} calls per CPU-s", flush=True)
+    rate_text = f"{used:.2f} CPU-s, {good / used:.0f} calls per CPU-s"
+    print(f"  {name}: {good} of {calls} calls at {rate}/s, {rate_text}", flush=True)
     return good / used if good >= 0.999 * calls else None
 
 
 def ours(stack: ExitStack, cwd: str, port: int) -> tuple[int, int, list[int]]:
     """Start the server with its watching programs; returns its SIP port, its process and what they have heard."""
     config = Path(cwd) / "bench.toml"
-    config.write_text(CONFIG.format(callee=port))
+    config.write_text(CONFIG.format(callee=port, secret=hash_secret("demo", bytes(16))))
     server = stack.enter_context(
-        running([sys.executable, "-m", "refserver", "serve", str(config), "-q"], os.getcwd(), subprocess.PIPE)
+        running([*SERVE, str(config), "-q", *os.environ.get("BENCH_SERVE", "").split()], os.getcwd(), subprocess.PIPE)
     )
     assert server.stdout is not None
     ready = json.loads(server.stdout.readline())
     heard: list[int] = []
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
-    import threading
-
     thread = threading.Thread(target=loop.run_until_complete, args=(watch(ready, stop, heard),), daemon=True)
     thread.start()
     stack.callback(lambda: (loop.call_soon_threadsafe(stop.set), thread.join(5)))

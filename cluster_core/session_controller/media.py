@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _DIRECTION = re.compile(rb"(?m)^a=(sendrecv|sendonly|recvonly|inactive)\r?$")
-_ORIGIN = re.compile(rb"(?m)^o=(\S+) \S+ \S+ (\S+ \S+ [^\s]+)\r?$")
+_ORIGIN = re.compile(rb"(?m)^o=\S+ \S+ \S+( \S+ \S+ \S+)")
 
 
 def direction(sdp: bytes) -> str:
@@ -42,7 +42,10 @@ def with_direction(sdp: bytes, wanted: str) -> bytes:
 
 def with_origin(sdp: bytes, session: int, version: int) -> bytes:
     """The description with an origin of ours: a session number that the leg keeps, and a version."""
-    return _ORIGIN.sub(rb"o=- %d %d \2\r" % (session, version), sdp, count=1)
+    found = _ORIGIN.search(sdp)
+    if found is None:
+        return sdp
+    return b"%bo=- %d %d%b%b" % (sdp[: found.start()], session, version, found[1], sdp[found.end() :])
 
 
 def nothing(host: str) -> bytes:
