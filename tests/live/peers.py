@@ -1,0 +1,223 @@
+"""Peers that are not ours: SIPp as a caller, baresip as an agent's phone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+MODULES = ("/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules")
+EVENT_S = 20
+
+_SDP = """v=0
+o=sipp 1 {version} IN IP4 [local_ip]
+s=-
+c=IN IP4 [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0 8
+a={direction}
+"""
+
+_CALL = """
+<send retrans="500"><![CDATA[
+INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:2125550100@[local_ip]>;tag=[call_number]
+To: <sip:[service]@[remote_ip]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+Contact: <sip:2125550100@[local_ip]:[local_port]>
+Max-Forwards: 70
+Content-Type: application/sdp
+Content-Length: [len]
+
+{sdp}]]></send>
+<recv response="100" optional="true"/>
+<recv response="180" optional="true"/>
+<recv response="183" optional="true"/>
+<recv response="200" rrs="true"/>
+<send><![CDATA[
+ACK [next_url] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: <sip:2125550100@[local_ip]>;tag=[call_number]
+To: <sip:[service]@[remote_ip]>[peer_tag_param]
+[routes]
+Call-ID: [call_id]
+CSeq: 1 ACK
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+"""
+_REINVITED = """
+<recv request="INVITE"/>
+<send retrans="500"><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Contact: <sip:2125550100@[local_ip]:[local_port]>
+Content-Type: application/sdp
+Content-Length: [len]
+
+{sdp}]]></send>
+<recv request="ACK"/>
+"""
+_RELEASED = """
+<recv request="BYE"/>
+<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+"""
+
+
+def scenario(directions: tuple[str, ...] = ()) -> str:
+    """A caller that is re-INVITEd once for each direction, then waits for the other side to hang up."""
+    text = _CALL.format(sdp=_SDP.format(version=1, direction="sendrecv"))
+    for number, direction in enumerate(directions):
+        text += _REINVITED.format(sdp=_SDP.format(version=number + 2, direction=direction))
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="caller">{text}{_RELEASED}</scenario>\n'
+
+
+@asynccontextmanager
+async def sipp_call(
+    folder: Path, target: tuple[str, int], number: str, directions: tuple[str, ...] = ()
+) -> AsyncIterator[None]:
+    """One call by SIPp while the block runs; at its end SIPp must have seen all of its scenario."""
+    file = folder / "caller.xml"
+    file.write_text(scenario(directions))
+    process = await asyncio.create_subprocess_exec(
+        *("sipp", f"{target[0]}:{target[1]}", "-sf", str(file), "-s", number, "-m", "1", "-i", "127.0.0.1"),
+        *("-nostdin", "-timeout", "45", "-timeout_error", "-trace_err", "-error_file", str(folder / "sipp.err")),
+        cwd=folder,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield
+        _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    said = (folder / "sipp.err").read_text() if (folder / "sipp.err").exists() else ""
+    assert process.returncode == 0, f"sipp ended with {process.returncode}\n{errors.decode()}{said}"
+
+
+class Baresip:
+    """A headless baresip, driven through its ctrl_tcp module: netstrings of JSON."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._events: list[dict[str, Any]] = []
+
+    async def start(self, number: str, password: str, registrar: tuple[str, int]) -> None:
+        modules = next(path for path in MODULES if Path(path).is_dir())
+        control = _free_port()
+        self._folder.mkdir()
+        (self._folder / "config").write_text(
+            "sip_listen 127.0.0.1:0\n"
+            f"module_path {modules}\n"
+            "module g711.so\nmodule aubridge.so\n"
+            "module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
+            "audio_source aubridge,one\naudio_player aubridge,one\naudio_alert aubridge,two\n"
+            f"ctrl_tcp_listen 127.0.0.1:{control}\n"
+        )
+        (self._folder / "accounts").write_text(
+            f"<sip:{number}@{registrar[0]}:{registrar[1]};transport=udp>"
+            f";auth_user={number};auth_pass={password};regint=60;answermode=manual\n"
+        )
+        (self._folder / "contacts").write_text("")
+        self._process = await asyncio.create_subprocess_exec(
+            *("baresip", "-4", "-f", str(self._folder)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self._said: list[str] = []
+        await self._until("baresip is ready")
+        self._reading = asyncio.create_task(self._read_all())
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", control)
+
+    async def _until(self, text: str) -> None:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(EVENT_S):
+            while line := (await self._process.stdout.readline()).decode("utf-8", "replace"):
+                self._said.append(line)
+                if text in line:
+                    return
+        raise AssertionError(f"baresip did not say {text!r}:\n{''.join(self._said)}")
+
+    async def _read_all(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            self._said.append(line.decode("utf-8", "replace"))
+
+    async def command(self, name: str, parameters: str = "") -> None:
+        """Send a command of baresip's menu."""
+        text = json.dumps({"command": name, "params": parameters}).encode()
+        self._writer.write(b"%d:%s," % (len(text), text))
+        await self._writer.drain()
+
+    async def wait_for(self, kind: str) -> dict[str, Any]:
+        """The next event of a type, such as REGISTER_OK, CALL_INCOMING, CALL_ESTABLISHED, CALL_CLOSED."""
+        for index, event in enumerate(self._events):
+            if event.get("type") == kind:
+                return self._events.pop(index)
+        try:
+            async with asyncio.timeout(EVENT_S):
+                while True:
+                    length = await self._reader.readuntil(b":")
+                    assert re.fullmatch(rb"[0-9]{1,6}:", length)
+                    event = json.loads((await self._reader.readexactly(int(length[:-1]) + 1))[:-1])
+                    if event.get("type") == kind:
+                        return event  # type: ignore[no-any-return]
+                    self._events.append(event)
+        except (TimeoutError, asyncio.IncompleteReadError):
+            raise AssertionError(f"baresip: no {kind}; it said:\n{''.join(self._said)}") from None
+
+    async def stop(self) -> None:
+        """Unregister and quit."""
+        with contextlib.suppress(OSError):
+            await self.command("quit")
+        try:
+            async with asyncio.timeout(EVENT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        await self._reading
+        self._writer.close()
+
+
+@asynccontextmanager
+async def baresip(folder: Path, number: str, password: str, registrar: tuple[str, int]) -> AsyncIterator[Baresip]:
+    """A registered baresip."""
+    phone = Baresip(folder / "baresip")
+    await phone.start(number, password, registrar)
+    try:
+        await phone.wait_for("REGISTER_OK")
+        yield phone
+    finally:
+        await phone.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
