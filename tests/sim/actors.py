@@ -6,6 +6,7 @@ import hashlib
 
 from cluster_core.ids import node_of
 from cluster_core.picture import Picture, apply, from_extensions
+from cluster_core.settings import DnType
 from sip_proto import (
     Answered,
     Cancelled,
@@ -67,8 +68,9 @@ class Client:
         self.asked: dict[int, MessageType] = {}
         self._places: dict[tuple[str, str], tuple[int, int]] = {}
         self._unbridged: dict[str, Message] = {}
+        self.raw = False
         self._hello = Hello(application=name.partition("@")[0], role=role, secret=secret)
-        self._open = False
+        self.is_open = False
         self.connect()
 
     # What a test says.
@@ -76,18 +78,20 @@ class Client:
     def connect(self) -> None:
         """Dial the port; `linked` is set when the node has accepted."""
         self.session = ClientSession(self.world.now, self._hello)
-        self.linked, self.ended, self._open = None, "", False
+        self.linked, self.ended, self.is_open = None, "", False
+        self.answers.clear()
         self.pictures.clear()
         self._places.clear()
         self._unbridged.clear()
-        self.asked = {ref: name for ref, name in self.asked.items() if ref in self.answers}
+        self.asked = {1: MessageType.RequestRegisterClient}
         member = self.world.settings.node(self.node).members[0]
         self.stream = self.world.dial(self, self.place, getattr(member, self.port))
 
     def disconnect(self) -> None:
         """Hang up."""
-        self._open = False
-        self.world.close(self.stream, 0, "the client is gone")
+        self.is_open = False
+        self.ended = "the client is gone"
+        self.world.close(self.stream, 0, self.ended)
 
     def send_bytes(self, data: bytes) -> None:
         """Whatever bytes."""
@@ -143,24 +147,26 @@ class Client:
 
     def opened(self, stream: Stream, side: int) -> None:
         if stream is self.stream:
-            self._open = True
+            self.is_open = True
+            if self.raw:
+                return
             out: list[TlibRecord] = []
             self.session.start(self.world.now, out)
             self._perform(out)
 
     def received(self, stream: Stream, side: int, data: bytes) -> None:
-        if stream is self.stream:
+        if stream is self.stream and not self.raw:
             out: list[TlibRecord] = []
             self.session.receive_data(self.world.now, data, out)
             self._perform(out)
 
     def closed(self, stream: Stream, side: int, why: str) -> None:
         if stream is self.stream:
-            self._open = False
+            self.is_open = False
             self.ended = self.ended or why
 
     def next_deadline(self) -> int | None:
-        return self.session.next_deadline() if self._open else None
+        return self.session.next_deadline() if self.is_open and not self.raw else None
 
     def handle_timeout(self) -> None:
         out: list[TlibRecord] = []
@@ -177,7 +183,7 @@ class Client:
                 self._heard(record.message)
             elif isinstance(record, TlibEnded):
                 self.ended = record.text
-                self._open = False
+                self.is_open = False
                 self.world.close(self.stream, 0, record.text)
         self.world.rearm(self)
 
@@ -198,6 +204,9 @@ class Client:
             return
         source = message.text(Attribute.Source)
         place = (message.number(Attribute.DNEpoch), message.number(Attribute.DNSequence))
+        if source and "/" not in source and place[0]:
+            first = self.world.emitters.setdefault((dn, place[0]), source)
+            assert first == source, f"{self.name}: {dn} in epoch {place[0]} has two owners, {first} and {source}"
         known = self._places.get((dn, source))
         if message.id == MessageType.EventRegistered:
             self._unbridged.pop(dn, None)
@@ -207,8 +216,10 @@ class Client:
             )
             return
         assert Attribute.Source in message.attributes, f"{self.name}: no place in {message}"
-        if known is not None and (known[0] != place[0] or known[1] + 1 != place[1]):
+        node_dn = self.world.settings.dns[dn].type is not DnType.EXTENSION
+        if place[1] != 1 and not (node_dn and known is None) and known != (place[0], place[1] - 1):
             self._unbridged[dn] = message
+        assert known is None or place >= known or dn in self._unbridged, f"{self.name}: gone back: {message}"
         if known is None or place > known:
             self._places[dn, source] = place
         picture = self.pictures.setdefault(dn, Picture(dn, source, "/" not in source))

@@ -105,12 +105,14 @@ class Host:
         self.streams: dict[int, tuple[Stream, int]] = {}
         self.faults: list[Fault] = []
         self._spun = (0, 0)
+        self._emitted: dict[str, tuple[int, int]] = {}
 
     def start(self) -> None:
         """A new process: nothing remembered but the configuration."""
         self.runs += 1
         self.alive = True
         self.streams = {}
+        self._emitted = {}
         self.next_conn = 2
         seed = hashlib.sha256(f"{self.world.seed} {self.name} {self.runs}".encode()).digest()
         self.node = ClusterNode(self.world.settings, self.name, self.settings.name, seed)
@@ -141,6 +143,7 @@ class Host:
             world.note(self.name, output)
             self._perform(output)
         world.rearm(self)
+        self._owner_speaks()
         if world.strict:
             self.check()
 
@@ -149,6 +152,20 @@ class Host:
         self.node.check()
         different = self.node.store.same_as(self.mirror)
         assert not different, f"{self.name}: the replicated store differs in {different}"
+
+    def _owner_speaks(self) -> None:
+        """Whoever tells something as an owner is the owner at the coordinator, in that epoch, at that moment."""
+        mine = self.node.t_controller.streams.mine
+        for dn, picture in mine.items():
+            place = (picture.epoch, picture.seq)
+            before = self._emitted.get(dn, (0, 0))
+            if not picture.owned or place == before:
+                continue
+            self._emitted[dn] = place
+            assert place > before, f"{self.name}: the place of {dn} went back from {before} to {place}"
+            record = self.world.coordinator.owner(dn)
+            assert record is not None, f"{self.name} speaks as the owner of {dn}, which nobody owns"
+            assert (record.node, record.epoch) == (self.name, picture.epoch), f"{self.name} is not {record} of {dn}"
 
     def _perform(self, output: AnyOutput) -> None:
         world = self.world
@@ -218,6 +235,7 @@ class World:
         self.steps = 0
         self.recent: deque[tuple[int, str, object]] = deque(maxlen=40)
         self.noted: list[tuple[int, str, object]] | None = None
+        self.emitters: dict[tuple[str, int], str] = {}
         self.coordinator = MemoryCoordinator(str(seed).encode())
         self._queue: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
@@ -273,7 +291,8 @@ class World:
         """Let time pass until something holds; AssertionError when it does not in time."""
         end = self.now + limit_us
         while not what():
-            assert self._queue and self._queue[0][0] <= end, f"did not happen within {limit_us} us\n{self.tail()}"
+            late = not self._queue or self._queue[0][0] > end
+            assert not late, f"did not happen within {limit_us} us\n{self.tail()}"
             self.step()
 
     def _wake(self, actor: Actor, deadline: int) -> None:
