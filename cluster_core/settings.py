@@ -37,7 +37,7 @@ class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `contact` "*" is a SIP-registered phone, whose ownership follows its registration; anything else of an Extension
     belongs to a T-Library registration (seed, DN ownership). For a Trunk it is the next hop, a SIP URI, and `prefix`
-    the leading digits that are dialled through it.
+    the leading digits that are dialled through it. `sip_cti_control` "talk" says that the phone answers on request.
     """
 
     dn: str
@@ -90,8 +90,6 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     dn_owner_applications: tuple[str, ...] = ()
     smart_proxy_enabled: bool = False
-    tc_latency_poll_interval_s: int = 10
-    engine_loss: str = "fence"
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,7 +64,7 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-CLUSTER_OPTIONS = ("dn-owner-applications", "smart-proxy-enabled", "tc-latency-poll-interval", "engine-loss")
+CLUSTER_OPTIONS = ("dn-owner-applications", "smart-proxy-enabled")
 """Options that stand on the DN of the cluster and nowhere else."""
 
 
@@ -331,15 +331,9 @@ class _Reader:
 
     def options(self, dn: DnTable, path: Path) -> ClusterOptions:
         """The options of the whole cluster."""
-        if dn.engine_loss not in ("fence", "static"):
-            self.wrong((*path, "engine-loss"), f'expected "fence" or "static", got {_said(dn.engine_loss)}')
-        if not 1 <= dn.tc_latency_poll_interval <= 3600:
-            self.wrong((*path, "tc-latency-poll-interval"), "expected 1 to 3600 seconds")
         return ClusterOptions(
             dn_owner_applications=tuple(dn.dn_owner_applications),
             smart_proxy_enabled=dn.smart_proxy_enabled,
-            tc_latency_poll_interval_s=dn.tc_latency_poll_interval,
-            engine_loss=dn.engine_loss,
         )
 
     def clients(self, tables: list[dict[str, Any]]) -> tuple[ClientSettings, ...]:

@@ -51,8 +51,6 @@ class DnTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     service_type: str = ""
     dn_owner_applications: list[str] = []
     smart_proxy_enabled: bool = False
-    tc_latency_poll_interval: int = 10
-    engine_loss: str = "fence"
 
 
 class ClientTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):

@@ -111,6 +111,10 @@ class Control:
         if party.state != RINGING or self._legs.stage(party.leg) is not Stage.OUTGOING:
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
+        known = self._core.settings.dns.get(party.dn)
+        if known is not None and known.sip_cti_control != "talk":
+            self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=party.dn)
+            return
         handle = self._legs.sip.send(
             now,
             party.leg,
