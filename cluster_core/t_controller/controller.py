@@ -90,8 +90,7 @@ class TController:
     ) -> None:
         """An event of a call of this node on one of its DNs: to the DN's owner, or out from here when there is none."""
         if not self.streams.is_node_dn(dn) and not self.owned.serves(dn):
-            owner = self.ownership.owner(dn)
-            peer = None if owner is None else self.links.peers.get(owner.node)
+            peer = self.links.owner_peer(self.ownership.owner(dn))
             if peer is not None and not self.links.is_away(now, peer.name):
                 if not self.links.forward(now, peer, dn, encode(event), cause, out):
                     peer.unacknowledged.clear()
@@ -104,12 +103,11 @@ class TController:
 
     def locate(self, now: int, dn: str, token: int, out: list[AnyOutput]) -> None:
         """Ask the owner of a DN where it rings; `located` answers, at once when this node is the owner."""
-        owner = self.ownership.owner(dn)
+        peer = self.links.owner_up(self.ownership.owner(dn))
         if self.owned.serves(dn):
             self.calls.located(now, token, self.owned.locate(dn), out)
-        elif owner is not None and self.links.is_up(owner.node):
+        elif peer is not None:
             deadline_us = now + self._core.limits.locate_deadline_us
-            peer = self.links.peers[owner.node]
             self.links.request(now, peer, Locate(dn), deadline_us, ("locate", token), out)
         else:
             self.calls.located(now, token, None, out)
@@ -118,11 +116,11 @@ class TController:
         self, now: int, dn: str, binding: Binding, expires_us: int, token: int, out: list[AnyOutput]
     ) -> None:
         """A phone registered here: the first node that hears it claims the DN, another hands the binding on."""
-        owner = self.ownership.owner(dn)
+        peer = self.links.owner_up(self.ownership.owner(dn))
         if self.owned.bind(now, dn, binding, expires_us, out) and self.owned.record(dn) is not None:
             self.calls.registered(now, token, True, out)
-        elif owner is not None and not self.ownership.is_mine(dn) and self.links.is_up(owner.node):
-            self._hand_on(now, self.links.peers[owner.node], dn, (token, binding, expires_us), out)
+        elif peer is not None:
+            self._hand_on(now, peer, dn, (token, binding, expires_us), out)
         elif expires_us <= 0:
             self.calls.registered(now, token, True, out)
         else:
@@ -198,13 +196,14 @@ class TController:
     def claimed(self, now: int, dn: str, owner: OwnerRecord | None, out: list[AnyOutput]) -> None:
         """A claim ended: answer the phones and programs that waited for it."""
         mine = self.ownership.is_mine(dn)
+        peer = self.links.owner_up(owner)
         if not mine:
             self.owned.claim_failed(now, dn, out)
         for waiting in self._registering.pop(dn, []):
             if mine:
                 self.calls.registered(now, waiting[0], True, out)
-            elif owner is not None and self.links.is_up(owner.node):
-                self._hand_on(now, self.links.peers[owner.node], dn, waiting, out)
+            elif peer is not None:
+                self._hand_on(now, peer, dn, waiting, out)
             else:
                 self.calls.registered(now, waiting[0], False, out)
         self.registrations.claimed(now, dn, out)
@@ -278,11 +277,11 @@ class TController:
     ) -> None:
         dn = message.text(Attribute.ThisDN)
         record = self.owned.record(dn)
-        owner = self.ownership.owner(dn)
+        peer = self.links.owner_up(self.ownership.owner(dn))
         if self.owned.serves(dn) and record is not None and record.in_service:
             self.agents.request(now, message, cause, session, out)
-        elif owner is not None and cause[0] == self._core.name and self.links.is_up(owner.node):
-            self.links.serve(now, self.links.peers[owner.node], cause[1], encode(message), out)
+        elif peer is not None and cause[0] == self._core.name:
+            self.links.serve(now, peer, cause[1], encode(message), out)
         else:
             self._requests.fail(now, cause, Condition.OUT_OF_SERVICE, out, dn=dn)
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from cluster_core.clients import Client
+from cluster_core.coordinator_records import OwnerRecord
 from cluster_core.core import Core
 from cluster_core.edge import Edge
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
@@ -130,6 +131,18 @@ class Links:
         """Whether a node is a peer within reach."""
         peer = self.peers.get(node)
         return peer is not None and peer.up
+
+    def owner_peer(self, owner: OwnerRecord | None) -> Peer | None:
+        """The peer that a record of an owner means; None for this node, and for an incarnation that is over."""
+        peer = None if owner is None else self.peers.get(owner.node)
+        if owner is None or peer is None or owner.incarnation < peer.incarnation:
+            return None
+        return peer
+
+    def owner_up(self, owner: OwnerRecord | None) -> Peer | None:
+        """The same, if it is within reach."""
+        peer = self.owner_peer(owner)
+        return peer if peer is not None and peer.up else None
 
     def up_peers(self) -> list[Peer]:
         """The peers within reach."""

@@ -134,7 +134,7 @@ class Registrations:
         owner = self._ownership.owner(dn)
         if ownable and self._owned.serves(dn):
             self._owned.own_by_client(now, client, dn, out)
-        elif ownable and (owner is None or not self._links.is_up(owner.node)):
+        elif ownable and self._links.owner_up(owner) is None:
             self._owned.want(dn, How.TLIB)
             self._owned.own_by_client(now, client, dn, out)
             self._claiming.setdefault(dn, []).append((client.conn, message.ref))
@@ -151,8 +151,9 @@ class Registrations:
         owner = self._ownership.owner(dn)
         silent: dict[str, None] = {}
         if first and self._core.settings.options.smart_proxy_enabled and not self._owned.serves(dn):
-            if owner is not None and self._links.is_up(owner.node):
-                silent = {owner.node: None}
+            peer = self._links.owner_up(owner)
+            if peer is not None:
+                silent = {peer.name: None}
             else:
                 silent = {peer.name: None for peer in self._links.up_peers()}
         if not silent:
