@@ -12,7 +12,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of tables, queues and waits of one node; counts, bytes or microseconds as the name says."""
 
     connections: int = 2_048
-    unproven_connections: int = 1_280
     registrations_per_client: int = 200_000
     calls: int = 10_000
     calls_per_dn: int = 16
@@ -21,7 +20,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     requests_in_flight: int = 4_096
     write_queue_bytes: int = 4 * 1_048_576
     forwards_unacknowledged: int = 1_000
-    iproxy_backlog_bytes: int = 64 * 1_048_576
     request_deadline_us: int = 15 * SECOND_US
     locate_deadline_us: int = 200 * MILLISECOND_US
     peer_loss_us: int = 300 * MILLISECOND_US

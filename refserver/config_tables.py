@@ -66,7 +66,6 @@ class LimitsTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     """Options of [limits]: bounds that a file may change."""
 
     connections: int = Limits().connections
-    unproven_connections: int = Limits().unproven_connections
     calls: int = Limits().calls
     calls_per_dn: int = Limits().calls_per_dn
     user_data_bytes: int = Limits().user_data_bytes
