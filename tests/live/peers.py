@@ -153,7 +153,7 @@ class Baresip:
         await self._until("baresip is ready")
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", control)
         # Its REGISTER_OK may have been told before anybody listened; what it prints is not lost.
-        await self._until("registered successfully")
+        await self._until("200 OK")
         self._reading = asyncio.create_task(self._read_all())
 
     async def _until(self, text: str) -> None:
