@@ -138,10 +138,7 @@ class Show:
         rows = [["", *(PORT_NAMES[name] for name in names)]]
         rows += [[member, *(str(ports.get(name, "")) for name in names)] for member, ports in members.items()]
         widths = [max(len(row[index]) for row in rows) + 2 for index in range(len(names) + 1)]
-        return [
-            "".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
+        return ["".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
     def closing(self, record: Record, conn_id: int) -> bool:
         """The table and the verdicts; True when all is as it should be."""
@@ -177,8 +174,6 @@ async def perform(given: argparse.Namespace, show: Show, file: TextIO, server: S
         async with asyncio.timeout(WHOLE_S):
             await story.tell()
         fine = show.closing(record, story.conn_id)
-        show.line("")
-        show.line(f"  The record: {given.record}, {record.lines} lines of JSON.")
         if given.stay and fine:
             await stay(show, cast, server)
         return fine
@@ -265,6 +260,9 @@ async def run(given: argparse.Namespace, show: Show) -> int:
         reason += f"\nthe server had ended with status {status}"
     if not reason and status and not stopped:
         fine, reason = False, f"the server ended with status {status}"
+    if show.record is not None:
+        show.line("")
+        show.line(f"  The record: {given.record}, {show.record.lines} lines of JSON.")
     if reason:
         show.line("")
         text = f"{show.look.bad} The demo failed: {reason}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from sip_proto import (
     Output,
     Reanswered,
     Reinvited,
+    Request,
     Requested,
     Rerefused,
     Responded,
@@ -43,6 +45,8 @@ EVENT_QUEUE = 1_000
 MAX_CALLS = 32
 LISTENER = "phone"
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE"
+
+_ANSWER_AFTER = re.compile(r";[ \t]*answer-after[ \t]*=[ \t]*0[ \t]*(?:[;,]|$)", re.IGNORECASE)
 
 Address = tuple[str, int]
 DatagramTrace = Callable[[str, bytes, Address], None]
@@ -210,7 +214,7 @@ class PhoneAgent(asyncio.DatagramProtocol):
         call.offer = request.body
         self._endpoint.provisional(self._now(), item.leg, 180, out)
         self._tell(Kind.INCOMING, call, text=request.uri)
-        if self.auto_answer:
+        if self.auto_answer or _wants_answer(request):
             self._accept(call, out)
 
     def _accept(self, call: PhoneCall, out: list[Output]) -> None:
@@ -352,9 +356,7 @@ class PhoneAgent(asyncio.DatagramProtocol):
     def credentials(self, challenge: Response, method: str, uri: str, count: int) -> tuple[str, str] | None:
         """The header that answers a challenge; None when the challenge cannot be answered."""
         try:
-            return digest_answer(
-                challenge, method, uri, self.number, self._password, secrets.token_hex(8), count
-            )
+            return digest_answer(challenge, method, uri, self.number, self._password, secrets.token_hex(8), count)
         except ValueError:
             return None
 
@@ -369,9 +371,7 @@ class PhoneAgent(asyncio.DatagramProtocol):
         """Where the phone can be reached, as a name-addr."""
         return f"<sip:{self.number}@{host_text(self.address[0])}:{self.address[1]}>"
 
-    def request_register(
-        self, expires_s: int, call_id: str, cseq: int, headers: Sequence[tuple[str, str]]
-    ) -> int:
+    def request_register(self, expires_s: int, call_id: str, cseq: int, headers: Sequence[tuple[str, str]]) -> int:
         """Send one REGISTER; returns its handle. For `Registration`."""
         out: list[Output] = []
         handle = self._endpoint.request(
@@ -394,6 +394,11 @@ class PhoneAgent(asyncio.DatagramProtocol):
     def told_registration(self, kind: Kind, status: int, text: str) -> None:
         """A registration began, ended or failed. For `Registration`."""
         self._tell(kind, None, status, text)
+
+
+def _wants_answer(request: Request) -> bool:
+    """Whether the caller asks the phone to answer at once, as for a call that a program makes on it."""
+    return any(_ANSWER_AFTER.search(value) for value in request.get_all("Call-Info"))
 
 
 def host_text(host: str) -> str:

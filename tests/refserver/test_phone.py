@@ -288,9 +288,7 @@ def test_wait_for_names_what_came_instead() -> None:
 
 
 def test_an_offer_without_a_known_format_is_refused() -> None:
-    offer = (
-        b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 96\r\n"
-    )
+    offer = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 96\r\n"
     assert Media("127.0.0.1", 1).answer(offer) is None
     assert Media("127.0.0.1", 1).answer(b"nonsense") is None
 
@@ -313,3 +311,13 @@ def test_an_answer_mirrors_the_offers_direction(offered: str, held: bool, answer
     answer = ours.answer(offer)
     assert answer is not None
     assert parse_sdp(answer).direction() == answered
+
+
+def test_a_call_that_asks_to_be_answered_at_once_is() -> None:
+    async def body() -> None:
+        async with two_phones() as (caller, callee):
+            await caller.call("1002", headers=(("Call-Info", "<sip:test.example>;answer-after=0"),))
+            await caller.wait_for(Kind.ESTABLISHED)
+            await callee.wait_for(Kind.ESTABLISHED)
+
+    run(body)
