@@ -81,6 +81,7 @@ class TController:
         self._registering: dict[str, list[tuple[int, Binding, int]]] = {}
         self._batches: dict[str, dict[str, None]] = {}
         self._stale: dict[str, dict[str, None]] = {}
+        self.streams.parties = lambda dn: self.calls.parties_on(dn)
         requests.reply_remote = self._reply_remote
 
     # What Session Controller asks.
@@ -209,7 +210,11 @@ class TController:
         self.registrations.claimed(now, dn, out)
 
     def owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
-        """Another owner, or none: its first Snapshot, or the call's node as source, will tell the rest."""
+        """Another owner, whose first Snapshot will tell the rest, or none: then the calls' nodes are the sources."""
+        if self.links.owner_peer(self.ownership.owner(dn)) is None:
+            self.streams.originate(now, dn, out)
+        else:
+            self.streams.yield_to_owner(now, dn, out)
 
     # What links say.
 
@@ -222,6 +227,9 @@ class TController:
         else:
             self._batches[peer.name] = {}
             self.links.ask(now, peer, Interest(everything=True), out)
+        for dn in list(self.streams.mine):
+            if self.links.owner_peer(self.ownership.owner(dn)) is peer:
+                self.streams.yield_to_owner(now, dn, out)
         stale = {**self._stale.pop(peer.name, {}), **dict.fromkeys(self.calls.dns_with_calls())}
         for dn in stale:
             self._refresh_at(now, peer, dn, out)
@@ -233,6 +241,10 @@ class TController:
     def peer_away(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """A peer stays away: its DNs are hidden, and events that waited for it leave from here."""
         self.streams.hide(now, peer.name, out)
+        for dn in self.calls.dns_with_calls():
+            owner = self.ownership.owner(dn)
+            if owner is not None and owner.node == peer.name:
+                self.streams.originate(now, dn, out)
         self.registrations.peer_gone(now, peer.name, out)
         waiting = list(peer.unacknowledged)
         peer.unacknowledged.clear()
@@ -286,13 +298,23 @@ class TController:
             self._requests.fail(now, cause, Condition.OUT_OF_SERVICE, out, dn=dn)
 
     def _forwarded(self, now: int, peer: Peer, message: Forward, out: list[AnyOutput]) -> None:
+        refused = False
         if message.seq > peer.forward_seen:
             peer.forward_seen = message.seq
-            if not message.frame:
-                self.owned.replace_calls(now, message.dn, peer.name, message.calls, out)
-            elif message.dn in self.streams.mine and self.owned.serves(message.dn):
-                self.streams.emit(now, message.dn, decode(message.frame), message.cause, out, node=peer.name)
-        self.links.tell(now, [peer], ForwardAck(peer.forward_seen), out)
+            if self.owned.hold(message.dn, peer.name, message):
+                pass
+            elif self.owned.serves(message.dn):
+                self.owned.take(now, peer.name, message, out)
+            else:
+                refused = True
+        self.links.tell(now, [peer], ForwardAck(peer.forward_seen, refused), out)
+
+    def forward_refused(self, now: int, peer: Peer, forward: Forward, out: list[AnyOutput]) -> None:
+        """The peer does not own the DN any more: the event takes another way."""
+        if self.links.owner_peer(self.ownership.owner(forward.dn)) is peer:
+            self.streams.emit(now, forward.dn, decode(forward.frame), forward.cause, out)
+        else:
+            self.call_event(now, forward.dn, decode(forward.frame), forward.cause, out)
 
     def _snapshot(self, now: int, peer: Peer, message: Snapshot, out: list[AnyOutput]) -> None:
         batch = self._batches.get(peer.name)

@@ -59,9 +59,10 @@ class Forward(LinkMessage, frozen=True):
 
 
 class ForwardAck(LinkMessage, frozen=True):
-    """Every Forward up to this number has been taken."""
+    """Every Forward up to this number has come; `refused` says that the last one found no owner here."""
 
     seq: int
+    refused: bool = False
 
 
 class Locate(msgspec.Struct, frozen=True, tag=True, array_like=True):

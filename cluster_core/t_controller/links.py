@@ -99,6 +99,9 @@ class LinkUser(Protocol):
     def link_message(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
         """An Interest, Snapshot, Event, Forward or Request has come."""
 
+    def forward_refused(self, now: int, peer: Peer, forward: Forward, out: list[AnyOutput]) -> None:
+        """The peer does not own the DN of that event any more."""
+
     def replied(self, now: int, context: Any, body: object | None, out: list[AnyOutput]) -> None:
         """A Request made with this context was answered; None when it was not in time."""
 
@@ -261,8 +264,11 @@ class Links:
             self._core.arm("dial", peer.name, now + self._core.limits.link_redial_us)
             return
         if isinstance(body, ForwardAck):
+            last: Forward | None = None
             while peer.unacknowledged and peer.unacknowledged[0].seq <= body.seq:
-                peer.unacknowledged.popleft()
+                last = peer.unacknowledged.popleft()
+            if body.refused and last is not None and last.seq == body.seq:
+                self.user.forward_refused(now, peer, last, out)
         elif isinstance(body, Reply):
             if isinstance(body.body, Outcome):
                 self.user.link_message(now, peer, body, out)

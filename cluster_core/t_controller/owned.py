@@ -14,12 +14,12 @@ from cluster_core.ownership import Ownership
 from cluster_core.picture import Picture
 from cluster_core.records import Binding, CallView, DnRecord
 from cluster_core.t_controller.agents import Agents
-from cluster_core.t_controller.link_records import Located, Parties
+from cluster_core.t_controller.link_records import Forward, Located, Parties
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
 from sip_proto import parse_uri
 from sip_proto.uri import address_of
-from tlib_proto import Attribute, Message, MessageType
+from tlib_proto import Attribute, Message, MessageType, decode
 
 
 class Owned:
@@ -41,6 +41,7 @@ class Owned:
         self._streams = streams
         self._agents = agents
         self._wanted: dict[str, DnRecord] = {}
+        self._held: dict[str, list[tuple[str, Forward]]] = {}
         self._asking: dict[str, tuple[dict[str, None], list[CallView]]] = {}
 
     def record(self, dn: str) -> DnRecord | None:
@@ -132,8 +133,9 @@ class Owned:
         self._agents.log_out(now, dn, out)
         if record.in_service:
             self._service(now, dn, False, out)
-        self._forget(now, dn, out)
+        self._forget(now, dn, True, out)
         self._ownership.release(now, dn, record.epoch, out)
+        self._streams.originate(now, dn, out)
 
     def gained(self, now: int, dn: str, owner: OwnerRecord, out: list[AnyOutput]) -> None:
         """The DN is this node's: ask every peer for its parties on it, then begin the stream."""
@@ -171,13 +173,22 @@ class Owned:
         if not silent:
             self._begin(now, dn, out)
 
+    def hold(self, dn: str, node: str, forward: Forward) -> bool:
+        """While peers are asked for their parties, what they forward waits; False when nobody is asked."""
+        if dn not in self._asking:
+            return False
+        held = self._held.setdefault(dn, [])
+        if len(held) < self._core.limits.forwards_unacknowledged:
+            held.append((node, forward))
+        return True
+
     def lost(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """Another node owns the DN: its agent is logged out here, its stream ends here."""
         self._agents.log_out(now, dn, out)
         record = self.record(dn)
         if record is not None and record.in_service:
             self._service(now, dn, False, out)
-        self._forget(now, dn, out)
+        self._forget(now, dn, False, out)
 
     def fenced(self, now: int, out: list[AnyOutput]) -> None:
         """This node may not act as owner: hide its DNs, log nobody out."""
@@ -187,6 +198,7 @@ class Owned:
             record.fenced = True
             self._core.store.put("dns", dn, record)
             self._asking.pop(dn, None)
+            self._held.pop(dn, None)
 
     def rejoined(self, now: int, out: list[AnyOutput]) -> None:
         """A member again: claim what was owned, with the state that it had."""
@@ -211,6 +223,13 @@ class Owned:
         if not record.bindings and record.how == How.SIP:
             self.give_up(now, dn, out)
 
+    def take(self, now: int, node: str, forward: Forward, out: list[AnyOutput]) -> None:
+        """An event of another node's call on an owned DN, or all of its parties on it."""
+        if forward.frame:
+            self._streams.emit(now, forward.dn, decode(forward.frame), forward.cause, out, node=node)
+        else:
+            self.replace_calls(now, forward.dn, node, forward.calls, out)
+
     def replace_calls(
         self, now: int, dn: str, node: str, calls: tuple[CallView, ...], out: list[AnyOutput]
     ) -> None:
@@ -233,7 +252,8 @@ class Owned:
         _, found = self._asking.pop(dn)
         record = self.record(dn)
         assert record is not None
-        old = self._streams.mine.get(dn)
+        found.extend(self._streams.parties(dn))
+        held = self._held.pop(dn, [])
         picture = Picture(
             dn=dn,
             source=self._core.name,
@@ -243,8 +263,6 @@ class Owned:
             in_service=False,
             calls={view.conn_id: view for view in found},
         )
-        if old is not None:
-            picture.calls.update({c: v for c, v in old.calls.items() if v.node == self._core.name})
         agent = self._agents.of(dn)
         if agent is not None:
             picture.agent_id, picture.ready, picture.work_mode = agent.agent_id, agent.ready, agent.work_mode
@@ -253,6 +271,8 @@ class Owned:
             self.give_up(now, dn, out)
         else:
             self._service(now, dn, True, out)
+            for node, forward in held:
+                self.take(now, node, forward, out)
 
     def _service(self, now: int, dn: str, in_service: bool, out: list[AnyOutput]) -> None:
         event = MessageType.EventDNBackInService if in_service else MessageType.EventDNOutOfService
@@ -265,10 +285,11 @@ class Owned:
             record.in_service = in_service
             self._core.store.put("dns", dn, record)
 
-    def _forget(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+    def _forget(self, now: int, dn: str, given_up: bool, out: list[AnyOutput]) -> None:
         self._asking.pop(dn, None)
+        self._held.pop(dn, None)
         self._core.arm("binding", dn, None)
-        self._streams.end(now, dn, out)
+        self._streams.end(now, dn, given_up, out)
         self._core.store.drop("dns", dn)
 
     def _rearm(self, now: int, record: DnRecord) -> None:

@@ -16,12 +16,12 @@ from cluster_core.core import Cause, Core
 from cluster_core.follow import Follower, Verdict
 from cluster_core.outputs import AnyOutput
 from cluster_core.picture import Picture, apply
+from cluster_core.records import CallView
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Event, Interest, Snapshot
 from cluster_core.t_controller.links import Links, Peer
 from cluster_core.watch import Watch, placed
 from tlib_proto import Attribute, ErrorCode, Message, MessageType, decode, encode
-
 
 NODE_DNS = (DnType.ROUTING_POINT, DnType.TRUNK)
 
@@ -35,6 +35,8 @@ class Streams:
         self._links = links
         self._watch = Watch(core, clients, "tcontroller")
         self.mine: dict[str, Picture] = {}
+        self.parties: Callable[[str], tuple[CallView, ...]]
+        self._left_at: dict[str, int] = {}
         self.follower = Follower()
 
     @property
@@ -70,16 +72,7 @@ class Streams:
         """An event of a DN of which this node is the source: give it its place and send it to everyone who watches."""
         picture = self.mine.get(dn)
         if picture is None:
-            picture = Picture(
-                dn=dn,
-                source=self.source,
-                owned=False,
-                epoch=self._core.ids.incarnation,
-                role_epoch=self._core.role_epoch,
-                in_service=self.is_node_dn(dn),
-            )
-            self.mine[dn] = picture
-            self._tell_snapshot(now, picture, self._links.interested(dn), out)
+            picture = self._originate(now, dn, event.number(Attribute.ConnID), out)
         picture.seq += 1
         node = node or self._core.name
         apply(picture, event, node)
@@ -107,9 +100,22 @@ class Streams:
             conns += [c for c in self._clients.bulk(dn, node_dn) if c not in conns]
         self._clients.deliver(now, conns, placed(picture, event), cause, out)
 
+    def originate(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """The DN has no owner within reach: if this node has calls on it, it is their source from now on."""
+        if dn not in self.mine and not self.is_node_dn(dn) and self.parties(dn):
+            self._originate(now, dn, 0, out)
+
+    def yield_to_owner(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """The DN has another owner: where nobody watches, no Snapshot comes to end this node's own stream."""
+        if not self._watch.watchers(dn):
+            self._withdraw(now, dn, out)
+
     def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
         """This node is the owner of a DN from now on: its first Snapshot ends every other stream of the DN."""
         before = self.view(picture.dn)
+        old = self.mine.get(picture.dn)
+        if old is not None and not old.owned:
+            self._left_at[picture.dn] = old.seq
         self.mine[picture.dn] = picture
         for source in self.follower.sources(picture.dn):
             self.follower.forget(picture.dn, source)
@@ -127,11 +133,19 @@ class Streams:
         conns += [c for c in self._clients.bulk(picture.dn, False) if picture.owned and c not in conns]
         self._watch.snapshot(now, conns, picture, out)
 
-    def end(self, now: int, dn: str, out: list[AnyOutput]) -> None:
-        """This node owns a DN no longer: smart clients are told, with the reason."""
-        picture = self.mine.pop(dn, None)
+    def end(self, now: int, dn: str, given_up: bool, out: list[AnyOutput]) -> None:
+        """This node owns a DN no longer: smart clients are told, with the reason, who watches sees what is left."""
+        picture = self.mine.get(dn)
         if picture is None or not picture.owned:
             return
+        before = self.view(dn)
+        if given_up and picture.calls:
+            # what is left of its calls is told by their nodes from now on
+            picture.calls = {}
+            picture.seq += 1
+            self._keep(picture)
+            self._tell_snapshot(now, picture, self._links.interested(dn), out)
+        del self.mine[dn]
         event = Message(
             MessageType.EventUnregistered,
             0,
@@ -143,6 +157,7 @@ class Streams:
             },
         )
         self._clients.deliver(now, self._clients.bulk(dn, False), placed(picture, event), None, out)
+        self._watch.resync(now, dn, before, self.view(dn), out)
 
     def event(self, now: int, peer: Peer, given: Event, out: list[AnyOutput]) -> None:
         """A peer's event has come: pass it on if it is the next one, ask for a Snapshot if one is missing."""
@@ -180,7 +195,7 @@ class Streams:
         if not self.follower.snapshot(picture, keep_sources=self.is_node_dn(dn)):
             return
         if picture.owned and not self.is_node_dn(dn):
-            self.mine.pop(dn, None)
+            self._withdraw(now, dn, out)
         self._watch.resync(now, dn, before, self.view(dn), out, but)
 
     def hide(self, now: int, node: str, out: list[AnyOutput]) -> None:
@@ -245,6 +260,35 @@ class Streams:
                 if settings.type in NODE_DNS and self._clients.may_touch(client, dn):
                     self._watch.snapshot(now, [client.conn], self.mine.get(dn) or self._nothing(dn), out)
 
+    def _originate(self, now: int, dn: str, conn_id: int, out: list[AnyOutput]) -> Picture:
+        """Begin a stream of this node's own; the call of that ConnID is as it was before the event that begins it."""
+        before = self.view(dn)
+        calls = {view.conn_id: view for view in self.parties(dn) if view.conn_id != conn_id}
+        if conn_id in before.calls:
+            calls[conn_id] = before.calls[conn_id]
+        picture = self._nothing(dn)
+        again = picture.seq > 0
+        picture.calls = calls
+        picture.seq += again
+        self.mine[dn] = picture
+        self._tell_snapshot(now, picture, self._links.interested(dn), out)
+        if again:
+            self._watch.snapshot(now, self._watch.watchers(dn), self.view(dn), out)
+        else:
+            self._watch.resync(now, dn, before, self.view(dn), out)
+        return picture
+
+    def _withdraw(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """This node's own stream of a DN ends: the owner tells everything."""
+        picture = self.mine.get(dn)
+        if picture is None or picture.owned or self.is_node_dn(dn):
+            return
+        del self.mine[dn]
+        picture.calls = {}
+        picture.seq += 1
+        self._left_at[dn] = picture.seq
+        self._tell_snapshot(now, picture, self._links.interested(dn), out)
+
     def _nothing(self, dn: str) -> Picture:
         return Picture(
             dn=dn,
@@ -252,6 +296,7 @@ class Streams:
             owned=False,
             epoch=self._core.ids.incarnation,
             role_epoch=self._core.role_epoch,
+            seq=self._left_at.get(dn, 0),
             in_service=self.is_node_dn(dn),
         )
 
