@@ -6,7 +6,6 @@ import hashlib
 
 from cluster_core.ids import node_of
 from cluster_core.picture import Picture, apply, from_extensions
-from cluster_core.settings import DnType
 from sip_proto import (
     Answered,
     Cancelled,
@@ -210,14 +209,18 @@ class Client:
         known = self._places.get((dn, source))
         if message.id == MessageType.EventRegistered:
             self._unbridged.pop(dn, None)
+            for key in [key for key in self._places if key[0] == dn]:
+                del self._places[key]
             self._places[dn, source] = place
             self.pictures[dn] = from_extensions(
                 dn, source, "/" not in source, place[0], 0, place[1], message.pairs(Attribute.Extensions)
             )
             return
-        assert Attribute.Source in message.attributes, f"{self.name}: no place in {message}"
-        node_dn = self.world.settings.dns[dn].type is not DnType.EXTENSION
-        if place[1] != 1 and not (node_dn and known is None) and known != (place[0], place[1] - 1):
+        if Attribute.Source not in message.attributes:
+            # an answer that came from the call's node, because the DN's owner did not tell the event in time
+            assert message.ref, f"{self.name}: no place in {message}"
+            return
+        if place[1] != 1 and known is not None and known != (place[0], place[1] - 1):
             self._unbridged[dn] = message
         assert known is None or place >= known or dn in self._unbridged, f"{self.name}: gone back: {message}"
         if known is None or place > known:
@@ -387,7 +390,7 @@ class Phone:
         if record.request.method == "NOTIFY":
             status = 200 if self.talk and record.leg in self.calls else 489
         self.sip.respond(self.world.now, record.handle, status, self.out)
-        if record.request.method == "NOTIFY" and status == 200:
+        if record.request.method == "NOTIFY" and status == 200 and self.calls.get(record.leg) == "ringing":
             self.answer(record.leg)
 
     def _failed(self, record: Failed) -> None:

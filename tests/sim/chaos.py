@@ -1,0 +1,291 @@
+"""A cluster under faults, drawn from a seed: some seconds of everything at once, then healing, then all must agree.
+
+`python -m tests.sim.chaos SEED` plays one seed again and prints the hash of its trace.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+
+from cluster_core.settings import ClientRole
+from sip_proto import LocalError
+from tests.sim.actors import Client, Phone
+from tests.sim.cluster import PSTN, Cluster
+from tests.sim.world import MILLISECOND, SECOND
+from tlib_proto import AgentWorkMode, Attribute, MessageType, PartyState
+
+M = MessageType
+CHAOS_US = 6 * SECOND
+HEALING_US = 9 * SECOND
+NUMBERS = ("1001", "1002", "1003", "8000", "8001", PSTN, "9123")
+
+
+class Chaos:
+    """One seed's cluster, its users, and what befalls them."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        rng = self.rng
+        self.names = [f"n{n}" for n in range(1, rng.choice((2, 2, 3)) + 1)]
+        self.cluster = Cluster(
+            len(self.names), seed=seed, optimised=rng.random() < 0.6, strict=False, phones=3
+        )
+        self.world = self.cluster.world
+        wires = self.world.wires
+        if rng.random() < 0.5:
+            wires.loss, wires.duplicate = rng.choice((0.0, 0.05)), rng.choice((0.0, 0.05))
+            wires.jitter_us = rng.choice((0, 20_000))
+        self.phones: list[Phone] = []
+        for number in ("1001", "1002", "1003"):
+            phone = self.cluster.phone(number, rng.choice(self.names), register=False)
+            phone.on_invite = rng.choice(("ring", "ring", "answer", "486"))
+            self.phones.append(phone)
+            phone.register()
+        self.pstn = self.cluster.caller()
+        self.desktops: list[Client] = []
+        self.routers: list[Client] = []
+        for name in self.names:
+            self._client(self.desktops, "Desk", ClientRole.DESKTOP, name)
+            self._client(self.routers, "URS", ClientRole.ROUTER, name)
+        self.others: list[Client] = []
+        self._client(self.others, "Stat", ClientRole.MONITOR, rng.choice(self.names))
+        self._client(self.others, "SFS", ClientRole.SMART, rng.choice(self.names))
+        self._client(self.others, "ICON", ClientRole.REPORTING, rng.choice(self.names))
+        self._client(self.others, "GWS", ClientRole.DESKTOP, rng.choice(self.names), "gws")
+        self.everybody = [*self.desktops, *self.routers, *self.others]
+        for client in self.everybody:
+            self.introduce(client)
+        faults: list[Callable[[], None]] = [self.cut, self.heal, self.crash, self.restart, self.engine]
+        rng.shuffle(faults)
+        self.faults = faults[: rng.randint(0, 5)] if rng.random() < 0.9 else []
+        if self.crash in self.faults and self.restart not in self.faults:
+            self.faults.append(self.restart)
+
+    def _client(self, to: list[Client], name: str, role: ClientRole, node: str, secret: str = "") -> None:
+        to.append(self.cluster.client(name, role, node, secret))
+
+    def introduce(self, client: Client) -> None:
+        """What a client asks first, once it is connected."""
+        if client.linked is None:
+            return
+        if client.role == "smart":
+            client.request(M.RequestRegisterAll, Extensions=(("node-dns", 1),))
+        elif client.role == "reporting":
+            client.request(M.RequestPrivateService, PrivateMsgID=1)
+        else:
+            dns = ("8000", "8001") if client.role == "router" else ("1001", "1002", "1003", "8000", PSTN)
+            for dn in dns:
+                client.request(M.RequestRegisterAddress, ThisDN=dn)
+
+    # What users do.
+
+    def use(self) -> None:
+        """Somebody does something."""
+        action = self.rng.choice(
+            (
+                self.dial,
+                self.dial,
+                self.pick_up,
+                self.pick_up,
+                self.hang_up,
+                self.hold,
+                self.agent,
+                self.call_control,
+                self.call_control,
+                self.route,
+                self.route,
+                self.make,
+                self.register,
+                self.come_and_go,
+            )
+        )
+        try:
+            action()
+        except LocalError:  # the phone's call has moved on meanwhile
+            return
+
+    def dial(self) -> None:
+        phone = self.rng.choice([*self.phones, self.pstn])
+        phone.call(self.rng.choice(NUMBERS if phone is not self.pstn else NUMBERS[:5]))
+
+    def pick_up(self) -> None:
+        for phone in [*self.phones, self.pstn]:
+            ringing = [leg for leg, state in phone.calls.items() if state == "ringing"]
+            if ringing:
+                phone.answer(ringing[0])
+                return
+
+    def hang_up(self) -> None:
+        phone = self.rng.choice([*self.phones, self.pstn])
+        if phone.calls:
+            phone.hang_up(self.rng.choice(list(phone.calls)))
+
+    def hold(self) -> None:
+        phone = self.rng.choice(self.phones)
+        talking = [leg for leg, state in phone.calls.items() if state == "talking"]
+        if talking:
+            phone.hold(self.rng.choice(("sendonly", "sendrecv", "inactive")), talking[0])
+
+    def desktop(self) -> Client | None:
+        client = self.rng.choice(self.desktops)
+        return None if client.linked is None or client.ended else client
+
+    def agent(self) -> None:
+        client = self.desktop()
+        if client is not None:
+            kind = self.rng.choice((M.RequestAgentLogin, M.RequestAgentReady, M.RequestAgentNotReady, M.RequestAgentLogout))
+            dn = self.rng.choice(NUMBERS[:3])
+            client.request(kind, ThisDN=dn, AgentID=f"a{dn}", AgentWorkMode=int(AgentWorkMode.ManualIn))
+
+    def call_control(self) -> None:
+        client = self.desktop()
+        if client is None:
+            return
+        seen = [(dn, call) for dn, picture in client.pictures.items() for call in picture.calls.values()]
+        if not seen:
+            return
+        dn, call = self.rng.choice(seen)
+        if call.state == PartyState.Alerting:
+            kind = M.RequestAnswerCall
+        else:
+            kind = self.rng.choice(
+                (M.RequestHoldCall, M.RequestRetrieveCall, M.RequestReleaseCall, M.RequestAttachUserData)
+            )
+        client.request(kind, ThisDN=dn, ConnID=call.conn_id, UserData=(("k", "v"),))
+
+    def route(self) -> None:
+        client = self.rng.choice(self.routers)
+        asked = client.of(M.EventRouteRequest)
+        if asked and client.linked is not None and not client.ended:
+            event = asked[-1]
+            client.request(
+                M.RequestRouteCall,
+                ThisDN=event.text(Attribute.ThisDN),
+                ConnID=event.number(Attribute.ConnID),
+                OtherDN=self.rng.choice(NUMBERS),
+            )
+
+    def make(self) -> None:
+        client = self.desktop()
+        if client is not None:
+            one, other = self.rng.sample(NUMBERS[:4], 2)
+            client.request(M.RequestMakeCall, ThisDN=one, OtherDN=other)
+
+    def register(self) -> None:
+        phone = self.rng.choice(self.phones)
+        phone.register(self.rng.choice(self.names), self.rng.choice((600, 600, 0)))
+
+    def come_and_go(self) -> None:
+        client = self.rng.choice(self.everybody)
+        if client.ended:
+            self.reconnect(client)
+        elif client.linked is not None:
+            client.disconnect()
+
+    def reconnect(self, client: Client) -> None:
+        client.connect()
+        self.world.after(100 * MILLISECOND, self.introduce, client)
+
+    # What befalls them.
+
+    def cut(self) -> None:
+        a, b = self.rng.sample(self.names, 2)
+        self.world.cut(a, b, silent=self.rng.random() < 0.3)
+
+    def heal(self) -> None:
+        for at, a in enumerate(self.names):
+            for b in self.names[at + 1 :]:
+                self.world.heal(a, b)
+
+    def crash(self) -> None:
+        alive = [name for name in self.names if self.cluster.hosts[name].alive]
+        if len(alive) > 1:
+            self.cluster.hosts[self.rng.choice(alive)].crash()
+
+    def restart(self) -> None:
+        for name in self.names:
+            if not self.cluster.hosts[name].alive:
+                self.cluster.hosts[name].start()
+
+    def engine(self) -> None:
+        host = self.cluster.hosts[self.rng.choice(self.names)]
+        host.engine = not host.engine
+
+    # The run.
+
+    def run(self) -> str:
+        """Chaos, healing, and what must hold at the end; returns the hash of the trace."""
+        world = self.world
+        end = world.now + CHAOS_US
+        while world.now < end:
+            world.run(self.rng.randint(20, 200) * MILLISECOND)
+            if self.faults and self.rng.random() < 0.05:
+                self.rng.choice(self.faults)()
+            self.use()
+            world.check()
+        self.heal_all()
+        self.cluster.check()
+        for client in self.everybody:
+            late = [kind.name for ref, kind in client.asked.items() if ref not in client.answers and ref != 1]
+            assert not late, f"{client.name} never had an answer to {late}"
+        self.nothing_left()
+        return world.hash.hexdigest()
+
+    def heal_all(self) -> None:
+        """No fault any more; phones register where they live, everybody hangs up."""
+        world = self.world
+        world.wires.loss = world.wires.duplicate = 0.0
+        world.wires.jitter_us = 0
+        self.heal()
+        self.restart()
+        for host in self.cluster.hosts.values():
+            host.engine = True
+        world.run(2 * SECOND)
+        for client in self.everybody:
+            if client.ended:
+                self.reconnect(client)
+        for phone in [*self.phones, self.pstn]:
+            phone.on_invite = "486"
+            for leg in list(phone.calls):
+                try:
+                    phone.hang_up(leg)
+                except LocalError:
+                    continue
+        world.run(6 * SECOND)
+        for phone in self.phones:
+            phone.register()
+        world.run(2 * SECOND)
+        for client in self.everybody:
+            if client.role == "desktop":
+                for dn, picture in list(client.pictures.items()):
+                    for call in picture.calls.values():
+                        if call.state not in (PartyState.Queued, PartyState.NULL):
+                            client.request(M.RequestReleaseCall, ThisDN=dn, ConnID=call.conn_id)
+        world.run(HEALING_US)
+
+    def nothing_left(self) -> None:
+        """The phones are registered and have one owner each; calls remain only where they wait for a route."""
+        for phone in self.phones:
+            assert phone.registered == 200, f"{phone.number} was answered {phone.registered}"
+            assert self.cluster.owner(phone.number), f"nobody owns {phone.number}"
+
+
+def play(seed: int) -> str:
+    """Play one seed; a failure names it, its last events, and how to play it again."""
+    chaos = None
+    try:
+        chaos = Chaos(seed)
+        return chaos.run()
+    except Exception as error:
+        tail = chaos.world.tail() if chaos is not None else ""
+        steps = chaos.world.steps if chaos is not None else 0
+        raise AssertionError(
+            f"seed {seed}, step {steps}: {error}\n{tail}\nto play it again: python -m tests.sim.chaos {seed}"
+        ) from error
+
+
+if __name__ == "__main__":
+    for given in sys.argv[1:]:
+        print(given, play(int(given)))
