@@ -180,6 +180,7 @@ class Phone(PhoneAgent):
             with contextlib.suppress(PhoneError):
                 await self.unregister(2.0)
         self.abort()
+        await self._socket_gone.wait()
 
     def abort(self) -> None:
         """Close the socket without a word, as a power cut would."""

@@ -88,6 +88,7 @@ class PhoneAgent(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._socket_gone = asyncio.Event()
         self._registration = Registration(self, expires_s)
 
     # socket and clock
@@ -117,6 +118,7 @@ class PhoneAgent(asyncio.DatagramProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._mail.close()
+        self._socket_gone.set()
 
     def _now(self) -> int:
         return int(self._loop.time() * 1_000_000)

@@ -70,7 +70,8 @@ def line_of(event: PhoneEvent, number: str, as_json: bool) -> str:
         parts.append(str(event.status))
     if event.text:
         parts.append(event.text)
-    return "  ".join(parts).encode("ascii", "backslashreplace").decode()
+    line = "  ".join(parts)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 async def obey(phone: Phone, line: str) -> bool:
