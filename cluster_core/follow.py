@@ -128,6 +128,11 @@ class Follower:
         """The DNs that a source tells of."""
         return list(self._sources.get(source, ()))
 
+    def epoch(self, dn: str, source: str) -> int:
+        """The epoch in which a source within reach tells of a DN; 0 if it does not."""
+        followed = self._dns.get(dn, {}).get(source)
+        return 0 if followed is None or followed.hidden else followed.picture.epoch
+
     def hidden(self, dn: str, source: str) -> bool:
         """Whether the picture of that source is hidden; False for one that is not known."""
         followed = self._dns.get(dn, {}).get(source)

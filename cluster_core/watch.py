@@ -90,10 +90,12 @@ class Watch:
     ) -> None:
         """Bring who watches the DN from one view to another: the state's events, then the whole picture.
 
+        A source that went on otherwise than by events is told too, or its next event would seem to come after a hole.
         `but` names streams that have no view yet: their first answer is still to come.
         """
         conns = [conn for conn in self.watchers(dn) if conn not in but]
-        if not conns or same_view(before, after):
+        went_on = (before.source, before.epoch) == (after.source, after.epoch) and before.seq != after.seq
+        if not conns or (same_view(before, after) and not went_on):
             return
         for event in difference(before, after)[0]:
             self.tell(now, conns, after, event, out)

@@ -122,13 +122,8 @@ class TController:
             self.calls.registered(now, token, True, out)
         elif peer is not None:
             self._hand_on(now, peer, dn, (token, binding, expires_us), out)
-        elif expires_us <= 0:
-            self.calls.registered(now, token, True, out)
         else:
-            self.owned.want(dn, How.SIP)
-            self.owned.bind(now, dn, binding, expires_us, out)
-            self._registering.setdefault(dn, []).append((token, binding, expires_us))
-            self.ownership.claim(now, dn, How.SIP, out)
+            self._claim_for_phone(now, dn, (token, binding, expires_us), out)
 
     def bindings(self, dn: str) -> tuple[Binding, ...]:
         """The bindings of a DN, as far as this node owns it."""
@@ -204,17 +199,14 @@ class TController:
             if mine:
                 self.calls.registered(now, waiting[0], True, out)
             elif peer is not None:
-                self._hand_on(now, peer, dn, waiting, out)
+                self._hand_on(now, peer, dn, waiting, out, last=True)
             else:
                 self.calls.registered(now, waiting[0], False, out)
         self.registrations.claimed(now, dn, out)
 
     def owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """Another owner, whose first Snapshot will tell the rest, or none: then the calls' nodes are the sources."""
-        if self.links.owner_peer(self.ownership.owner(dn)) is None:
-            self.streams.originate(now, dn, out)
-        else:
-            self.streams.yield_to_owner(now, dn, out)
+        self._owner_changed(now, dn, out)
 
     # What links say.
 
@@ -229,7 +221,7 @@ class TController:
             self.links.ask(now, peer, Interest(everything=True), out)
         for dn in list(self.streams.mine):
             if self.links.owner_peer(self.ownership.owner(dn)) is peer:
-                self.streams.yield_to_owner(now, dn, out)
+                self._owner_changed(now, dn, out)
         stale = {**self._stale.pop(peer.name, {}), **dict.fromkeys(self.calls.dns_with_calls())}
         for dn in stale:
             self._refresh_at(now, peer, dn, out)
@@ -281,8 +273,13 @@ class TController:
             calls = body.calls if isinstance(body, PartiesAre) else None
             self.owned.parties(now, context[1], context[2], calls, out)
         else:
+            _, dn, waiting, last = context
             taken = isinstance(body, Bound) and body.taken
-            self.calls.registered(now, context[1], taken, out)
+            if isinstance(body, Bound) and not taken and not last:
+                # The peer owns the DN no longer, which has not come round to here yet.
+                self._claim_for_phone(now, dn, waiting, out)
+            else:
+                self.calls.registered(now, waiting[0], taken, out)
 
     def _serve_agent(
         self, now: int, message: Message, cause: Cause, session: str, out: list[AnyOutput]
@@ -346,12 +343,38 @@ class TController:
             else:
                 self.calls.request(now, message, cause, out)
 
-    def _hand_on(
-        self, now: int, peer: Peer, dn: str, waiting: tuple[int, Binding, int], out: list[AnyOutput]
+    def _claim_for_phone(
+        self, now: int, dn: str, waiting: tuple[int, Binding, int], out: list[AnyOutput]
     ) -> None:
         token, binding, expires_us = waiting
+        if expires_us <= 0:
+            self.calls.registered(now, token, True, out)
+            return
+        self.owned.want(dn, How.SIP)
+        self.owned.bind(now, dn, binding, expires_us, out)
+        self._registering.setdefault(dn, []).append(waiting)
+        self.ownership.claim(now, dn, How.SIP, out)
+
+    def _hand_on(
+        self,
+        now: int,
+        peer: Peer,
+        dn: str,
+        waiting: tuple[int, Binding, int],
+        out: list[AnyOutput],
+        *,
+        last: bool = False,
+    ) -> None:
+        _, binding, expires_us = waiting
         deadline_us = now + self._core.limits.parties_deadline_us
-        self.links.request(now, peer, Bind(dn, binding, expires_us), deadline_us, ("bind", token), out)
+        self.links.request(now, peer, Bind(dn, binding, expires_us), deadline_us, ("bind", dn, waiting, last), out)
+
+    def _owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        owner = self.ownership.owner(dn)
+        if owner is None or self.links.owner_peer(owner) is None:
+            self.streams.originate(now, dn, out)
+        else:
+            self.streams.yield_to(now, dn, owner.node, owner.epoch, out)
 
     def _refresh_at(self, now: int, peer: Peer, dn: str, out: list[AnyOutput]) -> None:
         owner = self.ownership.owner(dn)

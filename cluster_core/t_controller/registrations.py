@@ -152,10 +152,8 @@ class Registrations:
         silent: dict[str, None] = {}
         if first and self._core.settings.options.smart_proxy_enabled and not self._owned.serves(dn):
             peer = self._links.owner_up(owner)
-            if peer is not None:
-                silent = {peer.name: None}
-            else:
-                silent = {peer.name: None for peer in self._links.up_peers()}
+            asked = self._links.up_peers() if peer is None else [peer]
+            silent = {other.name: None for other in asked}
         if not silent:
             self._streams.answer_registered(now, conn, ref, dn, out)
             return

@@ -105,9 +105,11 @@ class Streams:
         if dn not in self.mine and not self.is_node_dn(dn) and self.parties(dn):
             self._originate(now, dn, 0, out)
 
-    def yield_to_owner(self, now: int, dn: str, out: list[AnyOutput]) -> None:
-        """The DN has another owner: where nobody watches, no Snapshot comes to end this node's own stream."""
-        if not self._watch.watchers(dn):
+    def yield_to(self, now: int, dn: str, owner: str, epoch: int, out: list[AnyOutput]) -> None:
+        """The DN has another owner: its Snapshot ends this node's own stream, unless it was here first or never comes
+        because nobody watches here.
+        """
+        if not self._watch.watchers(dn) or self.follower.epoch(dn, owner) == epoch:
             self._withdraw(now, dn, out)
 
     def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
@@ -192,9 +194,11 @@ class Streams:
         if picture.source.partition("/")[0] != peer.name or (mine is not None and mine.owned):
             return
         before = self.view(dn)
-        if not self.follower.snapshot(picture, keep_sources=self.is_node_dn(dn)):
+        # An owner that gives a DN up says so last; by then its calls' nodes may be the sources already.
+        keep = self.is_node_dn(dn) or (picture.seq > 0 and not picture.in_service)
+        if not self.follower.snapshot(picture, keep_sources=keep):
             return
-        if picture.owned and not self.is_node_dn(dn):
+        if picture.owned and not keep:
             self._withdraw(now, dn, out)
         self._watch.resync(now, dn, before, self.view(dn), out, but)
 

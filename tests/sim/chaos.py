@@ -20,6 +20,7 @@ M = MessageType
 CHAOS_US = 6 * SECOND
 HEALING_US = 9 * SECOND
 NUMBERS = ("1001", "1002", "1003", "8000", "8001", PSTN, "9123")
+AGENT_REQUESTS = (M.RequestAgentLogin, M.RequestAgentReady, M.RequestAgentNotReady, M.RequestAgentLogout)
 
 
 class Chaos:
@@ -135,7 +136,7 @@ class Chaos:
     def agent(self) -> None:
         client = self.desktop()
         if client is not None:
-            kind = self.rng.choice((M.RequestAgentLogin, M.RequestAgentReady, M.RequestAgentNotReady, M.RequestAgentLogout))
+            kind = self.rng.choice(AGENT_REQUESTS)
             dn = self.rng.choice(NUMBERS[:3])
             client.request(kind, ThisDN=dn, AgentID=f"a{dn}", AgentWorkMode=int(AgentWorkMode.ManualIn))
 

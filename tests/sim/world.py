@@ -19,7 +19,18 @@ import msgspec
 
 from cluster_core.coordinator import MemoryCoordinator
 from cluster_core.coordinator_records import Question
-from cluster_core.inputs import AnyInput, Closed, Datagram, Listener, Opened, Received, Role, Timeout, WallClock
+from cluster_core.inputs import (
+    AnyInput,
+    Changed,
+    Closed,
+    Datagram,
+    Listener,
+    Opened,
+    Received,
+    Role,
+    Timeout,
+    WallClock,
+)
 from cluster_core.node import ClusterNode
 from cluster_core.outputs import AnyOutput, Ask, Close, Dial, Fault, Replicate, Send, SendDatagram
 from cluster_core.settings import ClusterSettings
@@ -100,12 +111,26 @@ class Host:
         self.sip = address(self.settings.sip)
         self.runs = 0
         self.alive = False
-        self.engine = True
+        self._engine = True
+        self.missed: list[AnyInput] = []
         self.wake: int | None = None
         self.streams: dict[int, tuple[Stream, int]] = {}
         self.faults: list[Fault] = []
         self._spun = (0, 0)
         self._emitted: dict[str, tuple[int, int]] = {}
+
+    @property
+    def engine(self) -> bool:
+        """Whether the coordinator is in reach: questions and answers are lost while it is not, changes come later."""
+        return self._engine
+
+    @engine.setter
+    def engine(self, reached: bool) -> None:
+        self._engine = reached
+        if reached:
+            missed, self.missed = self.missed, []
+            for given in missed:
+                self.world.hear(self, given)
 
     def start(self) -> None:
         """A new process: nothing remembered but the configuration."""
@@ -113,6 +138,7 @@ class Host:
         self.alive = True
         self.streams = {}
         self._emitted = {}
+        self.missed = []
         self.next_conn = 2
         seed = hashlib.sha256(f"{self.world.seed} {self.name} {self.runs}".encode()).digest()
         self.node = ClusterNode(self.world.settings, self.name, self.settings.name, seed)
@@ -413,13 +439,20 @@ class World:
         said: list[tuple[str, Any]] = []
         self.coordinator.ask(self.now, host.name, request, what, said)
         for name, given in said:
-            to = self.hosts[name]
-            if to.engine:
-                self._in_order(f"{name} hears", self._answer, to, to.runs, given)
+            self.hear(self.hosts[name], given)
+
+    def hear(self, host: Host, given: Any) -> None:
+        """The coordinator tells a node something."""
+        if host.engine:
+            self._in_order(f"{host.name} hears", self._answer, host, host.runs, given)
+        elif isinstance(given, Changed):
+            host.missed.append(given)
 
     def _answer(self, host: Host, run: int, given: AnyInput) -> None:
-        if host.engine and host.runs == run:
+        if host.runs == run and host.engine:
             host.give(given)
+        elif host.runs == run and isinstance(given, Changed):
+            host.missed.append(given)
 
     def _in_order(self, queue: str, action: Callable[..., None], *arguments: Any) -> None:
         at = max(self.now + self.wires.delay(), self._fifo.get(queue, 0))
