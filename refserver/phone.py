@@ -96,9 +96,7 @@ class Phone(PhoneAgent):
 
     async def hangup(self, call: int | None = None) -> None:
         """End a call, whatever its state."""
-        picked = self._pick(
-            call, CallState.ESTABLISHED, CallState.ANSWERED, CallState.CALLING, CallState.INCOMING
-        )
+        picked = self._pick(call, CallState.ESTABLISHED, CallState.ANSWERED, CallState.CALLING, CallState.INCOMING)
         if picked.state == CallState.CALLING:
             await self.cancel(picked.number)
         elif picked.state == CallState.INCOMING:
@@ -165,9 +163,7 @@ class Phone(PhoneAgent):
         except TimeoutError:
             seen = ", ".join(event.kind for event in self._mail.unread()[-8:]) or "nothing"
             names = " or ".join(wanted)
-            raise PhoneTimeout(
-                f"phone {self.number}: not {names} within {timeout_s:g} s (unread: {seen})"
-            ) from None
+            raise PhoneTimeout(f"phone {self.number}: not {names} within {timeout_s:g} s (unread: {seen})") from None
 
     async def aclose(self, unregister: bool = True) -> None:
         """Hang up, unregister and close the socket; never raises for what the network does."""
