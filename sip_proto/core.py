@@ -14,14 +14,15 @@ from sip_proto.build import (
     response_bytes,
 )
 from sip_proto.dialog import Leg, apply_routes, lines, next_hop
-from sip_proto.errors import LocalError
+from sip_proto.errors import LocalError, ParseError
+from sip_proto.flows import NEW_FLOW, Flow, Flows, Hop
 from sip_proto.ids import Ids
 from sip_proto.records import Dialog, DialogChanged, DialogEnded, Output, Transmit
 from sip_proto.settings import EndpointSettings
 from sip_proto.tables import Input, LegState, State
 from sip_proto.timers import TimerTable
 from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction, Transactions
-from sip_proto.uri import Address, format_address
+from sip_proto.uri import Address, address_of, format_address, parse_uri
 
 # Timers of a leg, beside the two of a transaction: send our 2xx again, give up waiting for its ACK.
 ACCEPTED_TIMER = 2
@@ -37,11 +38,18 @@ class Core:
         self._timings = settings.timings
         self._ids = Ids(seed, settings.node)
         self._timers: TimerTable[int] = TimerTable()
-        self._tx = Transactions(settings.timings, self._timers)
+        self._flows = Flows(settings.limits, settings.timings)
+        self._tx = Transactions(settings.timings, self._timers, self._flows)
         self._legs: dict[int, Leg] = {}
         self._by_dialog: dict[tuple[str, str], int] = {}
         self._last_handle = 0
         self._sent_by = {name: format_address(address) for name, address in settings.listeners.items()}
+        self._transports = dict.fromkeys(settings.listeners, "udp") | settings.transports
+        for name, transport in settings.transports.items():
+            if name not in settings.listeners or transport not in ("udp", "tcp", "tls"):
+                raise LocalError(f"transports: {name!r} is {transport!r}")
+        # The first listener of each transport sends what a listener of another transport cannot.
+        self._listener_of = {kind: name for name, kind in reversed(self._transports.items())}
         self._agent_line = f"User-Agent: {settings.user_agent}\r\n"
         self._server_line = f"Server: {settings.user_agent}\r\n"
         self._allow_line = f"Allow: {settings.allow}\r\n"
@@ -57,17 +65,75 @@ class Core:
             raise LocalError(f"no leg {leg}")
         return found
 
-    def _via(self, listener: str, branch: str) -> str:
-        sent_by = self._sent_by.get(listener)
-        if sent_by is None:
-            raise LocalError(f"no listener {listener!r}")
-        return f"SIP/2.0/UDP {sent_by};branch={branch};rport"
+    def _via(self, hop: Hop, branch: str) -> str:
+        return f"SIP/2.0/{hop.transport.upper()} {self._sent_by[hop.listener]};branch={branch};rport"
 
-    def _contact(self, listener: str) -> str:
-        sent_by = self._sent_by.get(listener)
-        if sent_by is None:
+    def _contact(self, hop: Hop, secure: bool = False) -> str:
+        sent_by = self._sent_by[hop.listener]
+        if secure:
+            return f"<sips:{sent_by}>"
+        return f"<sip:{sent_by};transport={hop.transport}>" if hop.flow else f"<sip:{sent_by}>"
+
+    def _hop(self, listener: str, transport: str, destination: Address, flow: int) -> Hop:
+        """Where the program's request goes; LocalError when it cannot (RFC 3261 section 18.1.1)."""
+        own = self._transports.get(listener)
+        if own is None:
             raise LocalError(f"no listener {listener!r}")
-        return f"<sip:{sent_by}>"
+        if flow and (live := self._flows.live(flow)) is not None:
+            return Hop(live.listener if own == "udp" else listener, destination, live.transport, flow)
+        if transport == "udp":
+            transport = own
+        if transport == "udp":
+            return Hop(listener, destination)
+        if transport not in ("tcp", "tls") or own not in ("udp", transport):
+            raise LocalError(f"listener {listener!r} does not do {transport!r}")
+        return self._stream_hop(listener, transport, destination, must=True)
+
+    def _stream_hop(self, listener: str, transport: str, destination: Address, *, must: bool = False) -> Hop:
+        flow = self._flows.to(transport, destination)
+        if must and not flow and not self._flows.room():
+            raise LocalError(f"{self._limits.flows} flows: no room for another")
+        return Hop(listener, destination, transport, flow or NEW_FLOW)
+
+    def _dialog_hop(self, dialog: Dialog, text: str, flow: int) -> Hop:
+        """Where a request in a dialog goes: its next hop's URI is `text`, `flow` the stream that the peer came by.
+
+        That stream is taken when it comes from the URI's host, or the host is no literal, or the URI says "ob"
+        (RFC 5626 section 5.3); else a stream to the URI's own address.
+        """
+        listener, transport = dialog.listener, dialog.transport
+        if transport == "udp" and len(self._listener_of) == 1:
+            return Hop(listener, next_hop(text, dialog.destination))
+        try:
+            uri = parse_uri(text)
+        except ParseError:
+            uri = None
+        asked = ""
+        place = None
+        if uri is not None:
+            place = address_of(uri)
+            asked = "tls" if uri.scheme == "sips" else uri.params.get("transport", "").lower()
+            if asked in self._listener_of and asked != transport:
+                listener, transport = self._listener_of[asked], asked
+            if place is not None and transport == "tls" and not uri.port:
+                place = (place[0], 5061)
+        live = self._flows.live(flow) if transport != "udp" else None
+        outbound = uri is not None and "ob" in uri.params
+        if live is not None and live.transport == transport and self._leads_to(live, place, outbound):
+            return Hop(live.listener, place or live.peer, transport, flow)
+        place = place or dialog.destination
+        return Hop(listener, place) if transport == "udp" else self._stream_hop(listener, transport, place)
+
+    def _leads_to(self, live: Flow, place: Address | None, outbound: bool) -> bool:
+        if place is None or outbound:
+            return True
+        return live.peer[0] == place[0] and not self._flows.to(live.transport, place)
+
+    def _send(self, now: int, hop: Hop, data: bytes, out: list[Output]) -> None:
+        if hop.flow:
+            self._flows.send(now, hop, data, out)
+        else:
+            out.append(Transmit(hop.listener, hop.destination, data))
 
     def _room(self, *, leg: bool) -> None:
         if len(self._tx) >= self._limits.transactions:
@@ -83,8 +149,7 @@ class Core:
         method: str,
         purpose: Purpose,
         leg: int,
-        listener: str,
-        destination: Address,
+        hop: Hop,
         parts: RequestParts,
         branch: str,
         extra: str,
@@ -99,12 +164,14 @@ class Core:
             State.IC_CALLING if invite else State.PC_TRYING,
             method,
             leg,
-            listener,
-            destination,
+            hop.listener,
+            hop.destination,
             purpose,
             parts.cseq,
             parts if invite else None,
         )
+        tx.transport = hop.transport
+        tx.flow = hop.flow
         tx.data = request_bytes(method, parts, extra, body, content_type, max_forwards)
         self._tx.start(now, tx, out)
         return tx
@@ -120,13 +187,15 @@ class Core:
         body: bytes = b"",
         content_type: str = "",
         leg: int = 0,
+        flow: int = 0,
     ) -> ClientTransaction:
         dialog.local_cseq += 1
-        uri, routes, hop = apply_routes(dialog.remote_target, dialog.route_set)
+        uri, routes, first = apply_routes(dialog.remote_target, dialog.route_set)
+        hop = self._dialog_hop(dialog, first, flow)
         branch = self._ids.branch()
         parts = RequestParts(
             uri,
-            self._via(dialog.listener, branch),
+            self._via(hop, branch),
             routes,
             lines(dialog.local_uri, dialog.local_tag),
             lines(dialog.remote_uri, dialog.remote_tag),
@@ -139,8 +208,7 @@ class Core:
             method=method,
             purpose=purpose,
             leg=leg,
-            listener=dialog.listener,
-            destination=next_hop(hop, dialog.destination),
+            hop=hop,
             parts=parts,
             branch=branch,
             extra=extra + self._agent_line,
@@ -148,19 +216,19 @@ class Core:
             content_type=content_type,
         )
 
-    def _success_ack(self, dialog: Dialog, cseq: int, body: bytes = b"") -> Transmit:
-        uri, routes, hop = apply_routes(dialog.remote_target, dialog.route_set)
+    def _success_ack(self, dialog: Dialog, cseq: int, flow: int, body: bytes = b"") -> tuple[Hop, bytes]:
+        uri, routes, first = apply_routes(dialog.remote_target, dialog.route_set)
+        hop = self._dialog_hop(dialog, first, flow)
         parts = RequestParts(
             uri,
-            self._via(dialog.listener, self._ids.branch()),
+            self._via(hop, self._ids.branch()),
             routes,
             lines(dialog.local_uri, dialog.local_tag),
             lines(dialog.remote_uri, dialog.remote_tag),
             dialog.call_id,
             cseq,
         )
-        data = request_bytes("ACK", parts, self._agent_line, body, "application/sdp")
-        return Transmit(dialog.listener, next_hop(hop, dialog.destination), data)
+        return hop, request_bytes("ACK", parts, self._agent_line, body, "application/sdp")
 
     def _send_cancel(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
         assert tx.parts is not None
@@ -176,13 +244,15 @@ class Core:
             tx.cseq,
             None,
         )
+        cancel.transport = tx.transport
+        cancel.flow = tx.flow
         cancel.data = cancel_bytes(tx.parts, self._settings.user_agent)
         self._tx.start(now, cancel, out)
 
     def _send_bye(self, now: int, leg: Leg, extra: str, out: list[Output]) -> None:
         leg.bye = None
         self._stop_accepted(leg)
-        self._in_dialog(now, out, leg.dialog, "BYE", Purpose.CLOSE, extra, leg=leg.id)
+        self._in_dialog(now, out, leg.dialog, "BYE", Purpose.CLOSE, extra, leg=leg.id, flow=leg.flow)
 
     def _stop_accepted(self, leg: Leg) -> None:
         if leg.accepted is not None:
@@ -200,13 +270,14 @@ class Core:
         extra: str = "",
         body: bytes = b"",
         content_type: str = "",
-    ) -> None:
-        tx.data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line, body, content_type)
+    ) -> bytes:
+        data = tx.data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line, body, content_type)
         event = Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE
         if status >= 200 and tx.method != "INVITE":
             # A phone that repeats its CSeq number in a new request means no loop.
             self._tx.forget_merge(tx)
         self._tx.step(now, tx, event, out)
+        return data
 
     def _add_leg(self, leg: Leg) -> None:
         self._legs[leg.id] = leg

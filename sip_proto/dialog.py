@@ -2,6 +2,7 @@
 12)."""
 
 from sip_proto.errors import LocalError, ParseError
+from sip_proto.flows import Hop
 from sip_proto.message import Message, Request, Response
 from sip_proto.records import Dialog
 from sip_proto.tables import LEG_TRANSITIONS, LegInput, LegState
@@ -18,6 +19,7 @@ class Leg:
         "announced",
         "bye",
         "dialog",
+        "flow",
         "id",
         "incoming",
         "invite",
@@ -41,7 +43,7 @@ class Leg:
         self.owed = 0
         self.owed_cseq = 0
         # Our 2xx until its ACK, the CSeq number that the ACK will have, the interval of sending it again.
-        self.accepted: tuple[Address, bytes] | None = None
+        self.accepted: tuple[Hop, bytes] | None = None
         self.accepted_cseq = -1
         self.again_us = 0
         # Whether the program knows the dialog as a confirmed one.
@@ -50,6 +52,8 @@ class Leg:
         self.why = 487
         # The header lines of a BYE that waits for the ACK of our 2xx.
         self.bye: str | None = None
+        # The stream that the peer's messages come by, 0 is none.
+        self.flow = 0
 
     def ask(self, event: LegInput) -> LegState:
         """The state that the program's input leads to; LocalError when it has no row
@@ -68,7 +72,7 @@ class Leg:
         return True
 
 
-def dialog_of_invite(leg: int, request: Request, tag: str, listener: str, source: Address, contact: str) -> Dialog:
+def dialog_of_invite(leg: int, request: Request, tag: str, origin: Hop, contact: str) -> Dialog:
     """The callee's dialog of an INVITE that was validated (RFC 3261 section 12.1.1)."""
     target = request.contact
     assert target is not None
@@ -83,11 +87,12 @@ def dialog_of_invite(leg: int, request: Request, tag: str, listener: str, source
         tuple(request.elements("Record-Route")),
         0,
         request.cseq[0],
-        listener,
-        source,
+        origin.listener,
+        origin.destination,
         True,
         contact,
         request.uri[:5].lower() == "sips:",
+        origin.transport,
     )
 
 

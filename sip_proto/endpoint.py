@@ -1,17 +1,20 @@
-"""Endpoint: transactions, dialogs and legs of one user agent, over datagrams (RFC 3261)."""
+"""Endpoint: transactions, dialogs and legs of one user agent, over datagrams and streams (RFC 3261)."""
 
 from copy import copy
 
 from sip_proto.core import ACCEPTED_TIMER
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
+from sip_proto.flows import Flow, Hop
+from sip_proto.framing import BrokenFraming, KeepAlive
 from sip_proto.message import Request
 from sip_proto.parser import parse
-from sip_proto.records import Dialog, Output, Unanswerable
+from sip_proto.records import Dialog, Disconnect, Output, TransmitStream, Unanswerable
 from sip_proto.tables import Input, LegState
 from sip_proto.transactions import BOUND_TIMER, ClientTransaction
 from sip_proto.uas import CalleeSide
 from sip_proto.uri import Address
+from sip_proto.validate import Rejection
 
 
 class Endpoint(CalleeSide):
@@ -23,8 +26,8 @@ class Endpoint(CalleeSide):
 
     def receive_datagram(self, now: int, listener: str, source: Address, data: bytes, out: list[Output]) -> None:
         """Take a datagram that reached `listener` from `source` (RFC 3261 section 18)."""
-        if listener not in self._sent_by:
-            raise LocalError(f"no listener {listener!r}")
+        if self._transports.get(listener) != "udp":
+            raise LocalError(f"no listener {listener!r} for datagrams")
         try:
             message = parse(data, self._limits)
         except ParseError as error:
@@ -33,9 +36,76 @@ class Endpoint(CalleeSide):
                 out.append(Unanswerable(listener, source, error.kind, error.offset))
             return
         if isinstance(message, Request):
-            self._receive_request(now, listener, source, message, out)
+            self._receive_request(now, Hop(listener, source), message, out)
         else:
-            self._receive_response(now, listener, source, message, out)
+            self._receive_response(now, Hop(listener, source), message, out)
+
+    def stream_opened(self, now: int, flow: int, listener: str, peer: Address, out: list[Output]) -> None:
+        """A stream is open: one that `listener` accepted from `peer` under a new number above 0, or the one that
+        Connect asked for under its own; LocalError for any other number (RFC 3261 section 18)."""
+        transport = self._transports.get(listener)
+        if transport is None or (flow > 0 and transport == "udp"):
+            raise LocalError(f"no listener {listener!r} for streams")
+        self._flows.opened(flow, listener, transport, peer, out)
+
+    def receive_stream(self, now: int, flow: int, data: bytes, out: list[Output]) -> None:
+        """Take bytes of an open stream; those of one that is closed are dropped (RFC 3261 section 18.3)."""
+        found = self._flows.live(flow)
+        if found is None:
+            return
+        finished = False
+        for frame in found.framer.receive(data):
+            if isinstance(frame, bytes):
+                finished = True
+                self._receive_frame(now, found, frame, out)
+                if self._flows.live(flow) is not found:
+                    return
+            elif frame is KeepAlive.PING:
+                out.append(TransmitStream(flow, b"\r\n"))
+            elif isinstance(frame, BrokenFraming):
+                self._answer_broken(now, found, frame, out)
+                return
+        self._flows.watch(now, found, finished)
+
+    def stream_closed(self, now: int, flow: int, out: list[Output]) -> None:
+        """A stream is gone or did not open; nothing when the endpoint had it closed. What waited for it fails with
+        503 (RFC 3261 sections 8.1.3.1, 18.4)."""
+        for handle in self._flows.closed(flow):
+            tx = self._tx.by_handle.get(handle)
+            if tx is not None and self._tx.step(now, tx, Input.ERROR, out):
+                assert isinstance(tx, ClientTransaction)
+                self._client_expired(now, tx, out, status=503)
+
+    def _receive_frame(self, now: int, flow: Flow, data: bytes, out: list[Output]) -> None:
+        origin = Hop(flow.listener, flow.peer, flow.transport, flow.id)
+        try:
+            message = parse(data, self._limits)
+        except ParseError as error:
+            # Whoever sends this does not speak SIP: what follows would be cut by guess.
+            out.append(Unanswerable(flow.listener, flow.peer, error.kind, error.offset))
+            self._hang_up(now, flow.id, error.kind, out)
+            return
+        if isinstance(message, Request):
+            self._receive_request(now, origin, message, out)
+        else:
+            self._receive_response(now, origin, message, out)
+
+    def _answer_broken(self, now: int, flow: Flow, broken: BrokenFraming, out: list[Output]) -> None:
+        try:
+            message = parse(broken.head, self._limits)
+        except ParseError:
+            out.append(Unanswerable(flow.listener, flow.peer, broken.kind, broken.offset))
+        else:
+            if isinstance(message, Request):
+                origin = Hop(flow.listener, flow.peer, flow.transport, flow.id)
+                self._refuse(now, origin, message, Rejection(broken.status, broken.text), out)
+            else:
+                out.append(Unanswerable(flow.listener, flow.peer, broken.kind, broken.offset))
+        self._hang_up(now, flow.id, broken.kind, out)
+
+    def _hang_up(self, now: int, flow: int, why: str, out: list[Output]) -> None:
+        out.append(Disconnect(flow, why))
+        self.stream_closed(now, flow, out)
 
     def restore(self, now: int, dialog: Dialog) -> None:
         """Make a stored confirmed dialog a live leg again; LocalError when its handle or its ids are taken
@@ -61,10 +131,14 @@ class Endpoint(CalleeSide):
 
     def next_deadline(self) -> int | None:
         """When handle_timeout must be called, None for never (ours)."""
-        return self._timers.next_deadline()
+        first = self._timers.next_deadline()
+        other = self._flows.timers.next_deadline()
+        return first if other is None else other if first is None else min(first, other)
 
     def handle_timeout(self, now: int, out: list[Output]) -> None:
         """Do what is due by `now`; early and repeated calls do nothing (ours)."""
+        while (flow := self._flows.timers.pop_due(now)) is not None:
+            self._hang_up(now, flow, "slow", out)
         while (key := self._timers.pop_due(now)) is not None:
             handle, timer = key >> 2, key & 3
             if timer <= BOUND_TIMER:
@@ -90,12 +164,14 @@ class Endpoint(CalleeSide):
             "clients": len(self._tx.clients),
             "servers": len(self._tx.servers),
             "merged": len(self._tx.merged),
-            "timers": len(self._timers),
+            "flows": len(self._flows),
+            "timers": len(self._timers) + len(self._flows.timers),
         }
 
     def check(self) -> None:
         """Assert that the tables agree with each other (ours)."""
         self._tx.check()
+        self._flows.check()
         assert len(self._legs) == len(self._by_dialog)
         for handle, leg in self._legs.items():
             assert leg.id == handle == self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]

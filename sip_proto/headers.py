@@ -8,7 +8,7 @@ from sip_proto.uri import Address, is_ip, parse_host_port
 
 _VIA = re.compile(
     r"SIP[ \t]*/[ \t]*([0-9.]+)[ \t]*/[ \t]*([A-Za-z0-9.!%*_+`'~-]+)[ \t]+"
-    r"(\[[^\]]*\]|[^;:\s\[]+)[ \t]*(?::[ \t]*([0-9]{1,5}))?[ \t]*(;.*)?\Z",
+    r"(\[[^\]]*\]|[^;:\s\[]+)[ \t]*(?::[ \t]*([0-9]{1,5})[ \t]*)?(;.*)?\Z",
     re.I | re.S,
 )
 _CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9.!%*_+`'~-]+)\Z")
@@ -18,6 +18,7 @@ _AUTH_PARAM = re.compile(
 )
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
 _DIGITS = re.compile(r"[0-9]{1,10}\Z")
+_Q = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
 _UNQUOTE = re.compile(r"\\(.)", re.S)
 
 
@@ -49,6 +50,16 @@ class NameAddr(NamedTuple):
     def tag(self) -> str:
         return self.params.get("tag", "")
 
+    @property
+    def expires_s(self) -> int | None:
+        """Seconds to live of a Contact, None when not written or no number (RFC 3261 section 20.10)."""
+        return parse_number(self.params.get("expires", ""))
+
+    @property
+    def q(self) -> int:
+        """Preference of a Contact in 1/1000, 1000 when not written or broken (RFC 3261 section 20.10)."""
+        return parse_q(self.params.get("q", ""))
+
     def bare(self) -> str:
         """The name-addr as text without its tag; other parameters stay (ours)."""
         text = f"{self.display} <{self.uri}>" if self.display else f"<{self.uri}>"
@@ -70,6 +81,14 @@ def parse_number(text: str, limit: int = 0xFFFFFFFF) -> int | None:
         return None
     number = int(text)
     return number if number <= limit else None
+
+
+def parse_q(text: str, default: int = 1000) -> int:
+    """A preference from 0 to 1 in 1/1000, `default` when it is none (RFC 3261 section 25.1)."""
+    if not _Q.match(text):
+        return default
+    whole, _, part = text.partition(".")
+    return int(whole) * 1000 + int(part.ljust(3, "0"))
 
 
 def split_quoted(text: str, separator: str) -> list[str]:
@@ -158,9 +177,11 @@ def mark_via(value: str, via: Via, source: Address) -> str:
     return f"{kept};received={source[0]}{rest}"
 
 
-def response_address(via: Via, source: Address) -> Address:
-    """Where the answer to a datagram from `source` goes; `maddr` is not followed (RFC 3261 section 18.2.2,
-    RFC 3581)."""
+def response_address(via: Via, source: Address, transport: str = "udp") -> Address:
+    """Where the answer to a request from `source` goes, over a stream when its own is gone; `maddr` is not followed
+    (RFC 3261 section 18.2.2, RFC 3581)."""
+    if transport != "udp":
+        return source[0], via.port or (5061 if transport == "tls" else 5060)
     if "rport" in via.params:
         return source
     return source[0], via.port or 5060

@@ -18,15 +18,20 @@ class Limits(msgspec.Struct, frozen=True):
     forks: int = 8
     nonces: int = 10_000
     contacts: int = 16
+    flows: int = 2_048
+    waiting: int = 262_144
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """T1, T2, T4 in microseconds (RFC 3261 section 17), and how long an INVITE may ring (its timer C)."""
+    """T1, T2, T4 in microseconds (RFC 3261 section 17), and how long an INVITE may ring (its timer C),
+    a stream take to open, a message in it to arrive."""
 
     t1_us: int = 500_000
     t2_us: int = 4_000_000
     t4_us: int = 5_000_000
     ring_us: int = 300_000_000
+    connect_us: int = 10_000_000
+    message_us: int = 5_000_000
 
 
 DEFAULT_LIMITS = Limits()

@@ -28,6 +28,7 @@ class Dialog(msgspec.Struct):
     uas: bool
     contact: str
     secure: bool = False
+    transport: str = "udp"
 
 
 class Transmit(msgspec.Struct, frozen=True):
@@ -38,6 +39,30 @@ class Transmit(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class TransmitStream(msgspec.Struct, frozen=True):
+    """Send `data` by the stream `flow`, which is open."""
+
+    flow: int
+    data: bytes
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """Open a stream ("tcp" or "tls") from `listener` to `destination`; say stream_opened or stream_closed with
+    this `flow`, a negative number."""
+
+    flow: int
+    listener: str
+    transport: str
+    destination: Address
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """Close the stream `flow`; the endpoint has forgotten it. `why` is for logs."""
+
+    flow: int
+    why: str
+
+
 class Invited(msgspec.Struct, frozen=True):
     """A new call comes in; 100 Trying is sent. Answer by provisional, accept or reject."""
 
@@ -45,6 +70,8 @@ class Invited(msgspec.Struct, frozen=True):
     request: Request
     listener: str
     source: Address
+    transport: str = "udp"
+    flow: int = 0
 
 
 class Requested(msgspec.Struct, frozen=True):
@@ -55,6 +82,8 @@ class Requested(msgspec.Struct, frozen=True):
     leg: int
     listener: str
     source: Address
+    transport: str = "udp"
+    flow: int = 0
 
 
 class Ringing(msgspec.Struct, frozen=True):
@@ -72,8 +101,8 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """Our INVITE ended without a call; the leg is gone. `response` is None for time-out (408) and for a
-    cancelled call."""
+    """Our INVITE ended without a call; the leg is gone. `response` is None for time-out (408), for a
+    stream that did not open (503) and for a cancelled call."""
 
     leg: int
     status: int
@@ -130,10 +159,12 @@ class Rerefused(msgspec.Struct, frozen=True):
 
 
 class Responded(msgspec.Struct, frozen=True):
-    """The final response to a request() or send(), None when none came in time; the handle is gone."""
+    """The final response to a request() or send(), None when none came: `why` is "timeout" or "transport" then;
+    the handle is gone."""
 
     handle: int
     response: Response | None
+    why: str = ""
 
 
 class DialogChanged(msgspec.Struct, frozen=True):
@@ -169,6 +200,9 @@ class Unanswerable(msgspec.Struct, frozen=True):
 
 Output = (
     Transmit
+    | TransmitStream
+    | Connect
+    | Disconnect
     | Invited
     | Requested
     | Ringing

@@ -9,8 +9,9 @@ from sip_proto.uri import Address
 class EndpointSettings(msgspec.Struct, frozen=True):
     """Local sockets by name with the address that Via and Contact show, and what messages say of us (ours).
 
-    `node` marks the tags and Call-IDs that we make, 0 leaves the mark out; `supported` are option tags,
-    in lower case, that a request may require.
+    `transports` names those listeners that are "tcp" or "tls"; the others are "udp". `node` marks the tags and
+    Call-IDs that we make, 0 leaves the mark out; `supported` are option tags, in lower case, that a request may
+    require.
     """
 
     listeners: dict[str, Address]
@@ -20,3 +21,4 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     supported: tuple[str, ...] = ()
     timings: Timings = Timings()
     limits: Limits = Limits()
+    transports: dict[str, str] = {}

@@ -36,7 +36,8 @@ class State(IntEnum):
 
 
 class Input(IntEnum):
-    """What happens to a transaction; responses are received by a client and sent by a server."""
+    """What happens to a transaction; responses are received by a client and sent by a server, ERROR is a message that
+    the transport could not deliver."""
 
     REQUEST = 0
     ACK = 1
@@ -46,6 +47,7 @@ class Input(IntEnum):
     CANCEL = 5
     RESEND = 6
     EXPIRE = 7
+    ERROR = 8
 
 
 class Sends(IntEnum):
@@ -116,6 +118,7 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.IC_CALLING, _I.FAILURE): Row(_S.IC_COMPLETED, _ACK, True, _STOP, Bound.D, "RFC 3261 17.1.1.2"),
     (_S.IC_CALLING, _I.RESEND): Row(_S.IC_CALLING, _KEPT, False, Again.DOUBLE, Bound.KEEP, "RFC 3261 17.1.1.2"),
     (_S.IC_CALLING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.1.2"),
+    (_S.IC_CALLING, _I.ERROR): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.4"),
     (_S.IC_PROCEEDING, _I.PROVISIONAL): Row(
         _S.IC_PROCEEDING, _NOTHING, True, _KEEP, Bound.C, "RFC 3261 17.1.1.2; C ours"
     ),
@@ -135,6 +138,7 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.PC_TRYING, _I.FAILURE): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_TRYING, _I.RESEND): Row(_S.PC_TRYING, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
     (_S.PC_TRYING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.2.2"),
+    (_S.PC_TRYING, _I.ERROR): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "RFC 3261 17.1.4"),
     (_S.PC_PROCEEDING, _I.SUCCESS): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.FAILURE): Row(_S.PC_COMPLETED, _NOTHING, True, _STOP, Bound.K, "RFC 3261 17.1.2.2"),
     (_S.PC_PROCEEDING, _I.RESEND): Row(_S.PC_PROCEEDING, _KEPT, False, Again.T2, Bound.KEEP, "RFC 3261 17.1.2.2"),
@@ -150,6 +154,7 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.IS_COMPLETED, _I.RESEND): Row(_S.IS_COMPLETED, _KEPT, False, Again.DOUBLE_T2, Bound.KEEP, "RFC 3261 17.2.1"),
     (_S.IS_COMPLETED, _I.ACK): Row(_S.IS_CONFIRMED, _NOTHING, False, _STOP, Bound.I, "RFC 3261 17.2.1"),
     (_S.IS_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.1"),
+    (_S.IS_COMPLETED, _I.ERROR): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.4"),
     (_S.IS_CONFIRMED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.1"),
     (_S.PS_TRYING, _I.PROVISIONAL): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
     (_S.PS_TRYING, _I.SUCCESS): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
@@ -164,8 +169,23 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.PS_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.2"),
 }
 
-# The same rows by state * 8 + input: an index is a third of a tuple look-up.
+# Timers A, E and G are off and D, I, J and K are 0 where the transport repeats by itself.
+_AT_ONCE = (Bound.D, Bound.I, Bound.J, Bound.K)
+
+
+def reliable(row: Row) -> Row:
+    """The row as it is over a stream: nothing is sent again, no wait for late copies (RFC 3261 sections 17.1.1.2,
+    17.1.2.2, 17.2.1, 17.2.2)."""
+    if row.bound in _AT_ONCE:
+        return row._replace(next=State.TERMINATED, again=Again.STOP, bound=Bound.STOP)
+    return row if row.again is Again.KEEP else row._replace(again=Again.STOP)
+
+
+# The same rows by state * INPUTS + input: an index is a third of a tuple look-up.
+INPUTS = len(Input)
 ROWS: tuple[Row | None, ...] = tuple(TRANSITIONS.get((state, event)) for state in State for event in Input)
+RELIABLE_ROWS: tuple[Row | None, ...] = tuple(row and reliable(row) for row in ROWS)
+RELIABLE_INITIAL: dict[State, Row] = {state: reliable(row) for state, row in INITIAL.items()}
 
 
 class LegState(IntEnum):

@@ -4,10 +4,23 @@
 from enum import IntEnum
 
 from sip_proto.build import RequestParts, failure_ack
+from sip_proto.flows import Flows, Hop
 from sip_proto.limits import Timings
 from sip_proto.message import Message
 from sip_proto.records import Output, Transmit
-from sip_proto.tables import INITIAL, ROWS, Again, Bound, Input, Row, Sends, State
+from sip_proto.tables import (
+    INITIAL,
+    INPUTS,
+    RELIABLE_INITIAL,
+    RELIABLE_ROWS,
+    ROWS,
+    Again,
+    Bound,
+    Input,
+    Row,
+    Sends,
+    State,
+)
 from sip_proto.timers import TimerTable
 from sip_proto.uri import Address
 
@@ -29,9 +42,21 @@ class Purpose(IntEnum):
 
 
 class Transaction:
-    """One transaction; `leg` is 0 or the handle of the leg it belongs to."""
+    """One transaction; `leg` is 0 or the handle of the leg it belongs to, `flow` 0 or the stream it goes by."""
 
-    __slots__ = ("again_us", "data", "destination", "handle", "key", "leg", "listener", "method", "state")
+    __slots__ = (
+        "again_us",
+        "data",
+        "destination",
+        "flow",
+        "handle",
+        "key",
+        "leg",
+        "listener",
+        "method",
+        "state",
+        "transport",
+    )
 
     client = False
 
@@ -45,8 +70,14 @@ class Transaction:
         self.leg = leg
         self.listener = listener
         self.destination = destination
+        self.transport = "udp"
+        self.flow = 0
         self.data = b""
         self.again_us = 0
+
+    def hop(self) -> Hop:
+        """Where it sends to."""
+        return Hop(self.listener, self.destination, self.transport, self.flow)
 
 
 class ClientTransaction(Transaction):
@@ -74,7 +105,7 @@ class ClientTransaction(Transaction):
         self.purpose = purpose
         self.cseq = cseq
         self.parts = parts
-        self.acks: dict[str, Transmit | None] = {}
+        self.acks: dict[str, tuple[Hop, bytes] | None] = {}
 
 
 class ServerTransaction(Transaction):
@@ -110,10 +141,11 @@ class Transactions:
     """All transactions of an endpoint: found by key or handle, stepped by the table, removed when they
     terminate (ours)."""
 
-    __slots__ = ("_again", "_bounds", "_timers", "by_handle", "clients", "merged", "servers")
+    __slots__ = ("_again", "_bounds", "_flows", "_timers", "by_handle", "clients", "merged", "servers")
 
-    def __init__(self, timings: Timings, timers: TimerTable[int]) -> None:
+    def __init__(self, timings: Timings, timers: TimerTable[int], flows: Flows) -> None:
         self._timers = timers
+        self._flows = flows
         self.clients: dict[Key, ClientTransaction] = {}
         self.servers: dict[Key, ServerTransaction] = {}
         self.by_handle: dict[int, ClientTransaction | ServerTransaction] = {}
@@ -139,7 +171,7 @@ class Transactions:
             if tx.merge is not None:
                 self.merged[tx.merge] = tx.handle
         self.by_handle[tx.handle] = tx
-        self._perform(now, tx, INITIAL[tx.state], out, None)
+        self._perform(now, tx, RELIABLE_INITIAL[tx.state] if tx.flow else INITIAL[tx.state], out, None)
 
     def step(
         self,
@@ -150,7 +182,7 @@ class Transactions:
         message: Message | None = None,
     ) -> bool:
         """Put one input to a transaction; whether its user must be told (tables.TRANSITIONS)."""
-        row = ROWS[tx.state * 8 + event]
+        row = RELIABLE_ROWS[tx.state * INPUTS + event] if tx.flow else ROWS[tx.state * INPUTS + event]
         if row is None:
             return False
         tx.state = row.next
@@ -171,7 +203,10 @@ class Transactions:
                 assert tx.parts is not None
                 assert message is not None
                 tx.data = failure_ack(tx.parts, message.get("To") or "")
-            out.append(Transmit(tx.listener, tx.destination, tx.data))
+            if tx.flow:
+                tx.flow = self._flows.send(now, tx.hop(), tx.data, out, tx.handle)
+            else:
+                out.append(Transmit(tx.listener, tx.destination, tx.data))
         again = row.again
         if again:
             self._send_again(now, tx, again)

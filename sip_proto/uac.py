@@ -7,6 +7,7 @@ from sip_proto.build import Headers, RequestParts, check_texts, has_header, head
 from sip_proto.core import Core, name_addr, route_tuple, split_max_forwards
 from sip_proto.dialog import Leg, apply_routes, learn, learn_target, lines
 from sip_proto.errors import LocalError
+from sip_proto.flows import Hop
 from sip_proto.message import Response
 from sip_proto.records import (
     Answered,
@@ -47,16 +48,20 @@ class CallerSide(Core):
         call_id: str | None = None,
         cseq: int | None = None,
         from_tag: str | None = None,
+        transport: str = "udp",
+        flow: int = 0,
     ) -> int:
         """Send an INVITE; the new leg's handle. Then Ringing, and Answered or Failed (RFC 3261 section 13.2).
 
         `from_` and `to` are name-addrs without tag. After 401 or 407: the same call_id and from_tag, cseq
-        + 1.
+        + 1. `flow` is taken while it is open, else one that leads to `destination` by `transport`, else a new one.
         """
         self._room(leg=True)
+        hop = self._hop(listener, transport, destination, flow)
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
-        contact = contact or self._contact(listener)
+        secure = uri[:5].lower() == "sips:"
+        contact = contact or self._contact(hop, secure)
         if has_header(headers, "Contact"):
             contact = next(value for name, value in headers if name.lower() == "contact")
         else:
@@ -76,18 +81,19 @@ class CallerSide(Core):
             route_tuple(route),
             cseq or 1,
             0,
-            listener,
+            hop.listener,
             destination,
             False,
             contact,
-            uri[:5].lower() == "sips:",
+            secure,
+            hop.transport,
         )
         leg = Leg(dialog, LegState.OUTGOING)
         target, routes, _ = apply_routes(uri, dialog.route_set)
         branch = self._ids.branch()
         parts = RequestParts(
             target,
-            self._via(listener, branch),
+            self._via(hop, branch),
             routes,
             lines(dialog.local_uri, tag),
             dialog.remote_uri,
@@ -95,21 +101,22 @@ class CallerSide(Core):
             dialog.local_cseq,
         )
         self._add_leg(leg)
-        leg.invite = self._start_client(
+        tx = self._start_client(
             now,
             out,
             method="INVITE",
             purpose=Purpose.CALL,
             leg=leg.id,
-            listener=listener,
-            destination=destination,
+            hop=hop,
             parts=parts,
             branch=branch,
             extra=extra + self._allow_line + self._agent_line,
             body=body,
             content_type=content_type,
             max_forwards=max_forwards,
-        ).handle
+        )
+        leg.invite = tx.handle
+        leg.flow = tx.flow
         return leg.id
 
     def request(
@@ -131,21 +138,24 @@ class CallerSide(Core):
         call_id: str | None = None,
         cseq: int | None = None,
         from_tag: str | None = None,
+        transport: str = "udp",
+        flow: int = 0,
     ) -> int:
         """Send a request outside of dialogs, not INVITE, ACK, CANCEL or BYE; a handle that ends with
         Responded (section 8.1)."""
         if method in ("INVITE", "ACK", "CANCEL", "BYE"):
             raise LocalError(f"{method} has a method of its own")
         self._room(leg=False)
+        hop = self._hop(listener, transport, destination, flow)
         check_texts(method, uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
         if not has_header(headers, "Contact"):
-            extra = f"Contact: {contact or self._contact(listener)}\r\n{extra}"
+            extra = f"Contact: {contact or self._contact(hop)}\r\n{extra}"
         target, routes, _ = apply_routes(uri, route_tuple(route))
         branch = self._ids.branch()
         parts = RequestParts(
             target,
-            self._via(listener, branch),
+            self._via(hop, branch),
             routes,
             lines(name_addr(from_), from_tag or self._ids.tag()),
             name_addr(to),
@@ -158,8 +168,7 @@ class CallerSide(Core):
             method=method,
             purpose=Purpose.PLAIN,
             leg=0,
-            listener=listener,
-            destination=destination,
+            hop=hop,
             parts=parts,
             branch=branch,
             extra=extra + self._agent_line,
@@ -176,15 +185,15 @@ class CallerSide(Core):
         if not found.owed_cseq:
             raise LocalError(f"leg {leg} owes no ACK")
         found.state = state
-        self._acknowledge(found, out, body)
+        self._acknowledge(now, found, out, body)
 
-    def _acknowledge(self, leg: Leg, out: list[Output], body: bytes = b"") -> None:
-        ack = self._success_ack(leg.dialog, leg.owed_cseq, body)
+    def _acknowledge(self, now: int, leg: Leg, out: list[Output], body: bytes = b"") -> None:
+        ack = self._success_ack(leg.dialog, leg.owed_cseq, leg.flow, body)
         tx = self._tx.by_handle.get(leg.owed)
         if isinstance(tx, ClientTransaction):
             tx.acks[leg.dialog.remote_tag] = ack
         leg.owed = leg.owed_cseq = 0
-        out.append(ack)
+        self._send(now, *ack, out)
 
     def cancel(self, now: int, leg: int, out: list[Output]) -> None:
         """Take our INVITE back; Failed follows, whatever the peer does (RFC 3261 section 9.1)."""
@@ -210,7 +219,7 @@ class CallerSide(Core):
             found.bye = extra
         else:
             if found.owed_cseq:
-                self._acknowledge(found, out)
+                self._acknowledge(now, found, out)
             self._refuse_pending(now, found, out)
             self._send_bye(now, found, extra, out)
         found.state = state
@@ -225,7 +234,9 @@ class CallerSide(Core):
             raise LocalError(f"leg {leg} has a re-INVITE pending")
         self._room(leg=False)
         extra = f"Contact: {found.dialog.contact}\r\n{header_lines(headers)}{self._allow_line}"
-        tx = self._in_dialog(now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id)
+        tx = self._in_dialog(
+            now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id, found.flow
+        )
         found.reinvite = tx.handle
         self._changed(found, out)
 
@@ -253,7 +264,9 @@ class CallerSide(Core):
         extra = header_lines(headers)
         if not has_header(headers, "Contact"):
             extra = f"Contact: {found.dialog.contact}\r\n{extra}"
-        tx = self._in_dialog(now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id)
+        tx = self._in_dialog(
+            now, out, found.dialog, method, Purpose.PLAIN, extra, body, content_type, found.id, found.flow
+        )
         if found.announced:
             self._changed(found, out)
         return tx.handle
@@ -264,11 +277,9 @@ class CallerSide(Core):
             raise LocalError(f"no listener {listener!r}")
         return self._ids.call_id(address[0])
 
-    def _receive_response(
-        self, now: int, listener: str, source: Address, response: Response, out: list[Output]
-    ) -> None:
+    def _receive_response(self, now: int, origin: Hop, response: Response, out: list[Output]) -> None:
         if (fault := response_fault(response)) is not None:
-            out.append(Unanswerable(listener, source, f"response: {fault}", 0))
+            out.append(Unanswerable(origin.listener, origin.destination, f"response: {fault}", 0))
             return
         tx = self._tx.clients.get((response.branch, response.cseq[1]))
         if tx is None:
@@ -315,7 +326,7 @@ class CallerSide(Core):
         tag = response.to.tag
         if tag in tx.acks:
             if (ack := tx.acks[tag]) is not None:
-                out.append(ack)
+                self._send(now, *ack, out)
             return
         if tx.acks:
             if len(tx.acks) < self._limits.forks:
@@ -360,15 +371,17 @@ class CallerSide(Core):
             tx.destination,
             False,
             "",
+            False,
+            tx.transport,
         )
         learn(dialog, response)
         dialog.remote_tag = ""
         learn_target(dialog, response)
-        ack = self._success_ack(dialog, tx.cseq)
+        ack = self._success_ack(dialog, tx.cseq, tx.flow)
         tx.acks[response.to.tag] = ack
-        out.append(ack)
+        self._send(now, *ack, out)
         if bye:
-            self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "")
+            self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "", flow=tx.flow)
 
     def _recall_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
         status = response.status
@@ -380,7 +393,7 @@ class CallerSide(Core):
             tag = response.to.tag
             if tag in tx.acks:
                 if (ack := tx.acks[tag]) is not None:
-                    out.append(ack)
+                    self._send(now, *ack, out)
                 return
             if leg is None or not mine:
                 # The dialog ended while the answer was on its way; it still wants its ACK.
@@ -411,17 +424,17 @@ class CallerSide(Core):
         else:
             self._drop_leg(leg, out)
 
-    def _client_expired(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
-        """A request of ours had no final answer in time (RFC 3261 sections 8.1.3.1, 16.8)."""
+    def _client_expired(self, now: int, tx: ClientTransaction, out: list[Output], *, status: int = 408) -> None:
+        """A request of ours had no final answer in time, or never left: 503 (RFC 3261 sections 8.1.3.1, 16.8)."""
         purpose = tx.purpose
         if purpose is Purpose.PLAIN:
-            out.append(Responded(tx.handle, None))
+            out.append(Responded(tx.handle, None, "" if status == 408 else "transport"))
             return
         leg = self._legs.get(tx.leg)
         if purpose is Purpose.CALL:
             assert leg is not None
             if leg.state is not LegState.CANCELLING:
-                leg.why = 408
+                leg.why = status
             leg.take(LegInput.TIMED_OUT)
             if leg.state is LegState.CANCELLING and tx.state is State.IC_CANCELLED:
                 self._send_cancel(now, tx, out)
@@ -433,7 +446,8 @@ class CallerSide(Core):
                 self._send_cancel(now, tx, out)
             elif leg is not None and leg.reinvite == tx.handle and leg.state is LegState.CONFIRMED:
                 leg.reinvite = 0
-                out.append(Rerefused(leg.id, 408, None))
-                self._lost(now, leg, out, bye=True)
+                out.append(Rerefused(leg.id, status, None))
+                if status == 408:
+                    self._lost(now, leg, out, bye=True)
         elif purpose is Purpose.CLOSE and leg is not None and leg.take(LegInput.TIMED_OUT):
             self._drop_leg(leg, out)

@@ -13,6 +13,7 @@ from sip_proto.build import (
 from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER
 from sip_proto.dialog import Leg, dialog_of_invite, learn_target
 from sip_proto.errors import LocalError
+from sip_proto.flows import Hop
 from sip_proto.headers import response_address
 from sip_proto.message import Request
 from sip_proto.records import (
@@ -25,12 +26,10 @@ from sip_proto.records import (
     Reinvited,
     Rejected,
     Requested,
-    Transmit,
 )
 from sip_proto.tables import Input, LegInput, LegState, State
 from sip_proto.transactions import Key, ServerTransaction
 from sip_proto.uac import CallerSide
-from sip_proto.uri import Address
 from sip_proto.validate import Rejection, validate
 
 _UNKNOWN_CALL = Rejection(481, "Call/Transaction Does Not Exist")
@@ -145,11 +144,8 @@ class CalleeSide(CallerSide):
         return f"{tx.routes}Contact: {leg.dialog.contact}\r\n{extra}"
 
     def _accept(self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]) -> None:
-        size = len(out)
-        self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
-        sent = out[size]
-        assert isinstance(sent, Transmit)
-        leg.accepted = (sent.destination, sent.data)
+        data = self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
+        leg.accepted = (tx.hop(), data)
         leg.accepted_cseq = tx.cseq
         leg.again_us = self._timings.t1_us
         self._timers.set(leg.id * 4 + ACCEPTED_TIMER, now + leg.again_us)
@@ -157,8 +153,7 @@ class CalleeSide(CallerSide):
 
     def _accept_again(self, now: int, leg: Leg, out: list[Output]) -> None:
         assert leg.accepted is not None
-        destination, data = leg.accepted
-        out.append(Transmit(leg.dialog.listener, destination, data))
+        self._send(now, *leg.accepted, out)
         leg.again_us = min(2 * leg.again_us, self._timings.t2_us)
         self._timers.set(leg.id * 4 + ACCEPTED_TIMER, now + leg.again_us)
 
@@ -170,10 +165,10 @@ class CalleeSide(CallerSide):
         self._unannounce(leg, out)
         self._send_bye(now, leg, leg.bye or "", out)
 
-    def _receive_request(self, now: int, listener: str, source: Address, request: Request, out: list[Output]) -> None:
+    def _receive_request(self, now: int, origin: Hop, request: Request, out: list[Output]) -> None:
         rejection = validate(request, self._settings.supported)
         if rejection is not None:
-            self._refuse(listener, source, request, rejection, out)
+            self._refuse(now, origin, request, rejection, out)
             return
         method = request.method
         via = request.via
@@ -184,7 +179,7 @@ class CalleeSide(CallerSide):
         key = (branch, via.sent_by, "INVITE" if method == "ACK" or method == "CANCEL" else method)
         tx = self._tx.servers.get(key)
         if method == "CANCEL":
-            self._got_cancel(now, listener, source, request, tx, out)
+            self._got_cancel(now, origin, request, tx, out)
             return
         if tx is not None:
             if self._tx.step(now, tx, Input.ACK if method == "ACK" else Input.REQUEST, out):
@@ -195,40 +190,40 @@ class CalleeSide(CallerSide):
             return
         tag = request.to.tag
         if tag and method != "REGISTER":
-            self._within_dialog(now, listener, source, request, key, out)
+            self._within_dialog(now, origin, request, key, out)
             return
-        self._outside_dialog(now, listener, source, request, key, out)
+        self._outside_dialog(now, origin, request, key, out)
 
     def _outside_dialog(
-        self, now: int, listener: str, source: Address, request: Request, key: Key, out: list[Output]
+        self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]
     ) -> None:
         method = request.method
         merge = (request.from_.tag, request.call_id, str(request.cseq[0]), method)
         if merge in self._tx.merged:
-            self._refuse(listener, source, request, _MERGED, out)
+            self._refuse(now, origin, request, _MERGED, out)
             return
         if len(self._tx) >= self._limits.transactions or (method == "INVITE" and len(self._legs) >= self._limits.legs):
-            self._refuse(listener, source, request, _FULL, out)
+            self._refuse(now, origin, request, _FULL, out)
             return
         tag = self._ids.tag()
         if method != "INVITE":
-            tx = self._start_server(now, listener, source, request, key, 0, tag, merge, out)
-            out.append(Requested(tx.handle, request, 0, listener, source))
+            tx = self._start_server(now, origin, request, key, 0, tag, merge, out)
+            out.append(Requested(tx.handle, request, 0, *origin))
             return
         handle = self._handle()
         leg = Leg(
-            dialog_of_invite(handle, request, tag, listener, source, self._contact(listener)),
+            dialog_of_invite(handle, request, tag, origin, self._contact(origin, request.uri[:5].lower() == "sips:")),
             LegState.INCOMING,
         )
+        leg.flow = origin.flow
         self._add_leg(leg)
-        leg.invite = self._start_server(now, listener, source, request, key, handle, tag, merge, out).handle
-        out.append(Invited(handle, request, listener, source))
+        leg.invite = self._start_server(now, origin, request, key, handle, tag, merge, out).handle
+        out.append(Invited(handle, request, *origin))
 
     def _start_server(
         self,
         now: int,
-        listener: str,
-        source: Address,
+        origin: Hop,
         request: Request,
         key: Key,
         leg: int,
@@ -237,7 +232,7 @@ class CalleeSide(CallerSide):
         out: list[Output],
     ) -> ServerTransaction:
         invite = request.method == "INVITE"
-        head = response_head(request, source)
+        head = response_head(request, origin.destination)
         to = request.get("To") or ""
         routes = ""
         if invite and "Record-Route" in request.names:
@@ -248,14 +243,16 @@ class CalleeSide(CallerSide):
             State.IS_PROCEEDING if invite else State.PS_TRYING,
             request.method,
             leg,
-            listener,
-            response_address(request.via, source),
+            origin.listener,
+            response_address(request.via, origin.destination, origin.transport),
             request.cseq[0],
             head,
             f"{to};tag={tag}" if tag else to,
             routes,
             merge,
         )
+        tx.transport = origin.transport
+        tx.flow = origin.flow
         if invite:
             tx.data = f"SIP/2.0 100 Trying\r\n{head}To: {to}\r\nContent-Length: 0\r\n\r\n".encode(
                 "utf-8", "surrogateescape"
@@ -264,39 +261,41 @@ class CalleeSide(CallerSide):
         return tx
 
     def _within_dialog(
-        self, now: int, listener: str, source: Address, request: Request, key: Key, out: list[Output]
+        self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]
     ) -> None:
         leg = self._find(request)
         method = request.method
         # A dialog that we closed answers a BYE that crossed ours, and nothing else.
         if leg is None or (leg.state is LegState.CLOSING and method != "BYE"):
-            self._refuse(listener, source, request, _UNKNOWN_CALL, out)
+            self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
         number = request.cseq[0]
         if number < leg.dialog.remote_cseq:
-            self._refuse(listener, source, request, _OUT_OF_ORDER, out)
+            self._refuse(now, origin, request, _OUT_OF_ORDER, out)
             return
         if method == "BYE":
-            self._got_bye(now, listener, source, request, key, leg, out)
+            self._got_bye(now, origin, request, key, leg, out)
             return
         if len(self._tx) >= self._limits.transactions:
-            self._refuse(listener, source, request, _FULL, out)
+            self._refuse(now, origin, request, _FULL, out)
             return
         invite = method == "INVITE"
         if invite and (rejection := _glare(leg)) is not None:
-            self._refuse(listener, source, request, rejection, out)
+            self._refuse(now, origin, request, rejection, out)
             return
         leg.dialog.remote_cseq = number
+        if origin.flow:
+            leg.flow = origin.flow
         if invite:
             learn_target(leg.dialog, request)
-        tx = self._start_server(now, listener, source, request, key, leg.id, "", None, out)
+        tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
         if leg.announced:
             self._changed(leg, out)
         if invite:
             leg.incoming = tx.handle
             out.append(Reinvited(leg.id, request))
         else:
-            out.append(Requested(tx.handle, request, leg.id, listener, source))
+            out.append(Requested(tx.handle, request, leg.id, *origin))
 
     def _find(self, request: Request) -> Leg | None:
         handle = self._by_dialog.get((request.call_id, request.to.tag))
@@ -323,24 +322,19 @@ class CalleeSide(CallerSide):
     def _got_cancel(
         self,
         now: int,
-        listener: str,
-        source: Address,
+        origin: Hop,
         request: Request,
         tx: ServerTransaction | None,
         out: list[Output],
     ) -> None:
         # Stateless: the INVITE's transaction makes every copy of a CANCEL get the same answer.
         if tx is None:
-            self._refuse(listener, source, request, _UNKNOWN_CALL, out)
+            self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
         to = tx.to
-        out.append(
-            Transmit(
-                listener,
-                tx.destination,
-                response_bytes(200, "", response_head(request, source), to, self._server_line),
-            )
-        )
+        head = response_head(request, origin.destination)
+        hop = Hop(origin.listener, tx.destination, origin.transport, origin.flow)
+        self._send(now, hop, response_bytes(200, "", head, to, self._server_line), out)
         if tx.state is not State.IS_PROCEEDING:
             return
         leg = self._legs.get(tx.leg)
@@ -357,8 +351,7 @@ class CalleeSide(CallerSide):
     def _got_bye(
         self,
         now: int,
-        listener: str,
-        source: Address,
+        origin: Hop,
         request: Request,
         key: Key,
         leg: Leg,
@@ -366,9 +359,9 @@ class CalleeSide(CallerSide):
     ) -> None:
         before = leg.state
         if not leg.take(LegInput.GOT_BYE):
-            self._refuse(listener, source, request, _UNKNOWN_CALL, out)
+            self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
-        tx = self._start_server(now, listener, source, request, key, 0, "", None, out)
+        tx = self._start_server(now, origin, request, key, 0, "", None, out)
         self._answer(now, tx, 200, out)
         if before is LegState.INCOMING:
             invite = self._tx.by_handle[leg.invite]
@@ -377,13 +370,13 @@ class CalleeSide(CallerSide):
             out.append(Cancelled(leg.id))
         elif before is not LegState.CLOSING:
             if leg.owed_cseq:
-                self._acknowledge(leg, out)
+                self._acknowledge(now, leg, out)
             self._refuse_pending(now, leg, out)
             out.append(Ended(leg.id, "bye"))
         self._drop_leg(leg, out)
 
     def _refuse(
-        self, listener: str, source: Address, request: Request, rejection: Rejection, out: list[Output]
+        self, now: int, origin: Hop, request: Request, rejection: Rejection, out: list[Output]
     ) -> None:
         """Answer without state, the same for every copy of the request; an ACK has no answer (RFC 3261
         section 8.2.7)."""
@@ -393,12 +386,15 @@ class CalleeSide(CallerSide):
             if not (known.tag if known is not None else "tag=" in to):
                 to += f";tag={self._ids.tag_of(request.get('Via') or '')}"
             via = readable_via(request)
-            destination = source if via is None else response_address(via, source)
+            hop = origin
+            if via is not None:
+                place = response_address(via, origin.destination, origin.transport)
+                hop = Hop(origin.listener, place, origin.transport, origin.flow)
             reason = rejection.reason
             extra = header_lines(rejection.headers) + self._server_line
-            data = response_bytes(rejection.status, reason, response_head(request, source), to, extra)
-            out.append(Transmit(listener, destination, data))
-        out.append(Rejected(listener, source, rejection.status, rejection.reason))
+            data = response_bytes(rejection.status, reason, response_head(request, origin.destination), to, extra)
+            self._send(now, hop, data, out)
+        out.append(Rejected(origin.listener, origin.destination, rejection.status, rejection.reason))
 
 
 def _glare(leg: Leg) -> Rejection | None:

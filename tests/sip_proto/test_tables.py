@@ -4,6 +4,7 @@ import pytest
 
 from sip_proto import Limits, TimerTable, Timings, Transmit
 from sip_proto.build import RequestParts
+from sip_proto.flows import Flows
 from sip_proto.tables import (
     INITIAL,
     LEG_TRANSITIONS,
@@ -20,7 +21,7 @@ from sip_proto.tables import (
 from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction, Transactions
 from tests.sip_proto.texts import as_response, request_bytes, response_to
 
-CLIENT_INPUTS = {Input.PROVISIONAL, Input.SUCCESS, Input.FAILURE, Input.CANCEL, Input.RESEND, Input.EXPIRE}
+CLIENT_INPUTS = {Input.PROVISIONAL, Input.SUCCESS, Input.FAILURE, Input.CANCEL, Input.RESEND, Input.EXPIRE, Input.ERROR}
 SERVER_INPUTS = {
     Input.REQUEST,
     Input.ACK,
@@ -29,6 +30,7 @@ SERVER_INPUTS = {
     Input.FAILURE,
     Input.RESEND,
     Input.EXPIRE,
+    Input.ERROR,
 }
 PARTS = RequestParts("sip:b@h", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKx", "", "<sip:a@h>;tag=1", "<sip:b@h>", "c", 1)
 BUSY = as_response(response_to(request_bytes(), 486))
@@ -42,7 +44,7 @@ def test_rows_and_transitions_are_the_same() -> None:
     assert len(ROWS) == len(State) * len(Input)
     for state in State:
         for event in Input:
-            assert ROWS[state * 8 + event] is TRANSITIONS.get((state, event))
+            assert ROWS[state * len(Input) + event] is TRANSITIONS.get((state, event))
 
 
 def test_a_row_stays_in_its_machine_and_takes_only_its_inputs() -> None:
@@ -76,7 +78,7 @@ def test_a_terminated_row_stops_both_timers() -> None:
 @pytest.mark.parametrize("event", list(Input))
 def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
     timers: TimerTable[int] = TimerTable()
-    table = Transactions(Timings(), timers)
+    table = Transactions(Timings(), timers, Flows(Limits(), Timings()))
     tx: ClientTransaction | ServerTransaction
     if is_client(state):
         tx = ClientTransaction(1, ("k",), State.IC_CALLING, "INVITE", 0, "udp", ("h", 1), Purpose.PLAIN, 1, PARTS)
@@ -114,7 +116,7 @@ def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
 
 def test_intervals_double_with_and_without_a_cap() -> None:
     timers: TimerTable[int] = TimerTable()
-    table = Transactions(Timings(), timers)
+    table = Transactions(Timings(), timers, Flows(Limits(), Timings()))
     invite = ClientTransaction(1, ("i",), State.IC_CALLING, "INVITE", 0, "u", ("h", 1), Purpose.PLAIN, 1, PARTS)
     other = ClientTransaction(2, ("o",), State.PC_TRYING, "OPTIONS", 0, "u", ("h", 1), Purpose.PLAIN, 1, None)
     table.start(0, invite, [])
