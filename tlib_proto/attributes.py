@@ -1,4 +1,8 @@
-"""Attribute ids of T-Library (published numbers below 1000, ours above) and their wire types (ours)."""
+"""Attribute ids of T-Library (published numbers below 1000, ours above) and their wire types (ours).
+
+15, 55, 85, 130 and 131 carry no published name. AgentType, CallHistory and the Subscription attributes are
+published by name alone: their numbers are ours. 37 to 39 follow the order of TPlayVoice's parameters.
+"""
 
 from enum import IntEnum
 
@@ -44,6 +48,9 @@ class Attribute(IntEnum):
     FileHandle = 34
     UserID = 35
     Password = 36
+    VoiceSegments = 37
+    InterruptFlag = 38
+    ClearFlag = 39
     NumberOfDigits = 40
     TerminateDigits = 41
     Timeout = 42
@@ -164,6 +171,11 @@ class Attribute(IntEnum):
     PeerBody = 1007
     KeepAlive = 1008
     Subject = 1009
+    KeepAliveRemote = 1010
+    AgentType = 1011
+    CallHistory = 1012
+    SubscriptionID = 1013
+    SubscriptionOperation = 1014
 
 
 class AttributeType(IntEnum):
@@ -192,6 +204,8 @@ _BY_TYPE: dict[AttributeType, tuple[Attribute, ...]] = {
         Attribute.ThirdPartyTrunk,
         Attribute.ThirdPartyDNRole,
         Attribute.FileHandle,
+        Attribute.InterruptFlag,
+        Attribute.ClearFlag,
         Attribute.NumberOfDigits,
         Attribute.Timeout,
         Attribute.ErrorCode,
@@ -242,6 +256,9 @@ _BY_TYPE: dict[AttributeType, tuple[Attribute, ...]] = {
         Attribute.NetworkPartyRole,
         Attribute.KeepAlive,
         Attribute.Subject,
+        Attribute.KeepAliveRemote,
+        Attribute.AgentType,
+        Attribute.SubscriptionOperation,
     ),
     AttributeType.U64: (
         Attribute.NetworkCallID,
@@ -278,6 +295,7 @@ _BY_TYPE: dict[AttributeType, tuple[Attribute, ...]] = {
         Attribute.ThirdPartyQueue,
         Attribute.MusicPath,
         Attribute.VoiceFileName,
+        Attribute.VoiceSegments,
         Attribute.UserID,
         Attribute.Password,
         Attribute.TerminateDigits,
@@ -322,6 +340,7 @@ _BY_TYPE: dict[AttributeType, tuple[Attribute, ...]] = {
         Attribute.Resume,
         Attribute.NodeName,
         Attribute.Source,
+        Attribute.SubscriptionID,
     ),
     AttributeType.KVLIST: (
         Attribute.Reason,
@@ -332,6 +351,7 @@ _BY_TYPE: dict[AttributeType, tuple[Attribute, ...]] = {
         Attribute.ServerXCapabilities,
         Attribute.ISLinkList,
         Attribute.Capabilities,
+        Attribute.CallHistory,
     ),
     AttributeType.BYTES: (
         Attribute.InputMask,

@@ -226,3 +226,201 @@ class PartyState(IntFlag):
     Routing = 0x800
     Dialing = 0x10000
     Uncertain = 0x20000
+
+
+class TreatmentType(IntEnum):
+    """What is played to, or asked of, a waiting caller (published T-Library numbers)."""
+
+    Unknown = 0
+    IVR = 1
+    Music = 2
+    RingBack = 3
+    Silence = 4
+    Busy = 5
+    CollectDigits = 6
+    PlayAnnouncement = 7
+    PlayAnnouncementAndDigits = 8
+    VerifyDigits = 9
+    RecordUserAnnouncement = 10
+    DeleteUserAnnouncement = 11
+    CancelCall = 12
+    PlayApplication = 13
+    SetDefaultRoute = 14
+    TextToSpeech = 15
+    TextToSpeechAndDigits = 16
+    FastBusy = 17
+    RAN = 18
+
+
+class XRouteType(IntEnum):
+    """How a call goes to another site (published T-Library numbers; on the wire -1 is 4294967295)."""
+
+    Default = -1
+    Route = 0
+    Direct = 1
+    Reroute = 2
+    DirectUUI = 3
+    DirectANI = 4
+    DirectNoToken = 5
+    DNISPooling = 6
+    DirectDigits = 7
+    PullBack = 8
+    ExtProtocol = 9
+    RouteUUI = 10
+    DirectNetworkCallID = 11
+
+
+class MergeType(IntEnum):
+    """What two merged calls become (published T-Library numbers)."""
+
+    Transfer = 0
+    Conference = 1
+
+
+class AgentType(IntEnum):
+    """Kind of an agent at login (published T-Library numbers)."""
+
+    Agent = 0
+    Supervisor = 1
+
+
+class MonitorNextCallType(IntEnum):
+    """How many calls are supervised (published T-Library numbers)."""
+
+    OneCall = 0
+    AllCalls = 1
+
+
+class OpenMode(IntEnum):
+    """How a client library opens a server (published T-Library numbers; not on the wire)."""
+
+    Sync = 0
+    Async = 1
+
+
+class CallInfoType(IntEnum):
+    """What a call query asks for (published T-Library numbers)."""
+
+    PartiesQuery = 0
+    StatusQuery = 1
+
+
+class SwitchInfoType(IntEnum):
+    """What a switch query asks for (published T-Library numbers)."""
+
+    DateTime = 1
+    ClassifierStat = 2
+
+
+class LocationInfoType(IntEnum):
+    """What a location query asks for, and what its answer tells (published T-Library numbers)."""
+
+    AllLocations = 0
+    LocationData = 1
+    MonitorLocation = 2
+    CancelMonitorLocation = 3
+    MonitorAllLocations = 4
+    CancelMonitorAllLocations = 5
+    LocationMonitorCanceled = 6
+    AllLocationsMonitorCanceled = 7
+
+
+class MediaType(IntEnum):
+    """Medium of an interaction (published T-Library numbers; 100 and above are a site's own)."""
+
+    Voice = 0
+    VoIP = 1
+    EMail = 2
+    VMail = 3
+    SMail = 4
+    Chat = 5
+    Video = 6
+    Cobrowsing = 7
+    Whiteboard = 8
+    AppSharing = 9
+    WebForm = 10
+    WorkItem = 11
+
+
+class NetworkCallState(IntEnum):
+    """State of a network attended transfer (published T-Library numbers)."""
+
+    Unknown = 0
+    Consulting = 1
+    ConsultHeld = 2
+    Transferred = 3
+    Conferenced = 4
+    Reconnected = 5
+    Disconnected = 6
+    Null = 7
+
+
+class NetworkDestState(IntEnum):
+    """State of the target of a network attended transfer (published T-Library numbers)."""
+
+    Unknown = 0
+    Routing = 1
+    Delivering = 2
+    NoParty = 3
+    Failed = 3
+    Ok = 4
+
+
+class NetworkPartyRole(IntEnum):
+    """Role of a party of a network attended transfer (published T-Library numbers)."""
+
+    Unknown = 0
+    Origination = 1
+    Destination = 2
+
+
+class DigitsClearFlag(IntEnum):
+    """What becomes of digits that were collected before (published T-Library numbers)."""
+
+    Clear = 1
+    Keep = 2
+
+
+class SubscriptionOperation(IntEnum):
+    """What RequestTransactionMonitoring does (published names; the numbers are ours)."""
+
+    Start = 1
+    Stop = 2
+    Modify = 3
+
+
+ENUMERATIONS: dict[str, type[IntEnum] | type[IntFlag]] = {
+    kind.__name__: kind
+    for kind in (
+        CallType,
+        CallState,
+        DNRole,
+        AgentWorkMode,
+        AddressType,
+        RegisterMode,
+        ControlMode,
+        RouteType,
+        MakeCallType,
+        AddressInfoType,
+        AddressStatus,
+        ForwardMode,
+        ServerRole,
+        PartyState,
+        TreatmentType,
+        XRouteType,
+        MergeType,
+        AgentType,
+        MonitorNextCallType,
+        OpenMode,
+        CallInfoType,
+        SwitchInfoType,
+        LocationInfoType,
+        MediaType,
+        NetworkCallState,
+        NetworkDestState,
+        NetworkPartyRole,
+        DigitsClearFlag,
+        SubscriptionOperation,
+    )
+}
+"""Every enumeration by its name."""

@@ -1,14 +1,17 @@
 import subprocess
 import sys
+from enum import IntEnum, IntFlag
 
-from tlib_proto import constants
+from tlib_proto import constants, enumerations
 from tlib_proto.constants import (
     ADDED_LATER,
     ATTRIBUTE_NAMES,
     ATTRIBUTE_TYPES,
+    ENUMERATIONS,
     ERROR_TEXTS,
     EVENT_ATTRIBUTES,
     MESSAGE_NAMES,
+    REQUEST_ATTRIBUTES,
     Attribute,
     AttributeType,
     ErrorCode,
@@ -55,8 +58,33 @@ def test_no_event_has_an_attribute_twice():
         assert MESSAGE_NAMES[kind].startswith("Event")
 
 
-def test_every_event_has_its_time_from_the_node():
-    for mandatory, _ in EVENT_ATTRIBUTES.values():
+def test_every_request_and_event_says_what_it_carries():
+    reserved = {f"EventReserved_{n}" for n in range(1, 8)}
+    assert {kind.name for kind in REQUEST_ATTRIBUTES} == {n for n in MESSAGE_NAMES.values() if n[0] == "R"}
+    assert {kind.name for kind in EVENT_ATTRIBUTES} == {
+        n for n in MESSAGE_NAMES.values() if n[0] == "E"
+    } - reserved
+    for kind, (mandatory, optional) in REQUEST_ATTRIBUTES.items():
+        both = [*mandatory, *optional]
+        assert len(both) == len(set(both)), kind.name
+
+
+def test_every_enumeration_is_listed():
+    found = {
+        name
+        for name, value in vars(enumerations).items()
+        if isinstance(value, type)
+        and issubclass(value, IntEnum | IntFlag)
+        and value.__module__ == enumerations.__name__
+    }
+    assert set(ENUMERATIONS) == found
+
+
+def test_every_event_on_the_wire_has_its_time_from_the_node():
+    for kind, (mandatory, _) in EVENT_ATTRIBUTES.items():
+        if kind in (MessageType.EventServerConnected, MessageType.EventServerDisconnected):
+            assert mandatory == ()
+            continue
         assert {Attribute.TimeinSecs, Attribute.TimeinuSecs} <= set(mandatory)
     assert Attribute.EventSequenceNumber in ADDED_LATER
 
