@@ -1,5 +1,6 @@
 """SIP without sockets: messages, transactions, dialogs, digest, SDP; `Endpoint` ties them together."""
 
+from sip_proto.credentials import Account, Credentials
 from sip_proto.digest import Challenger, Outcome, Verdict, digest_response, is_stale
 from sip_proto.digest import answer as digest_answer
 from sip_proto.endpoint import Endpoint
@@ -42,6 +43,7 @@ from sip_proto.uri import Address, Uri, parse_uri
 from sip_proto.validate import Rejection, validate
 
 __all__ = [
+    "Account",
     "Acked",
     "Address",
     "Answered",
@@ -49,6 +51,7 @@ __all__ = [
     "Cancelled",
     "Challenger",
     "Connect",
+    "Credentials",
     "Dialog",
     "DialogChanged",
     "DialogEnded",

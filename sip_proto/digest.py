@@ -1,7 +1,8 @@
-"""Digest authentication with MD5, as server and as client (RFC 2617, RFC 3261 section 22)."""
+"""Digest authentication: how a response is computed, the server's side, one answer of a client (RFC 2617, RFC 7616,
+RFC 8760, RFC 3261 section 22)."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from hmac import compare_digest
 from typing import NamedTuple
@@ -32,8 +33,22 @@ class Verdict(NamedTuple):
     username: str
 
 
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+# By the name that the wire has in upper case; the -SESS forms differ in the secret alone.
+ALGORITHMS = ("SHA-256", "SHA-256-SESS", "MD5", "MD5-SESS")
+
+
+def _digest(algorithm: str, raw: bytes) -> str:
+    if algorithm[:3] == "MD5":
+        return hashlib.md5(raw, usedforsecurity=False).hexdigest()
+    return hashlib.sha256(raw).hexdigest()
+
+
+def known_algorithms(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in upper case; LocalError for one that is none of ALGORITHMS, or when there is none (ours)."""
+    known = tuple(name.upper() for name in names)
+    if not known or not set(known) <= set(ALGORITHMS):
+        raise LocalError(f"digest algorithms {', '.join(names)}: not all of {', '.join(ALGORITHMS)}")
+    return known
 
 
 def digest_response(
@@ -46,23 +61,48 @@ def digest_response(
     nc: str = "",
     cnonce: str = "",
     qop: str = "",
+    *,
+    algorithm: str = "MD5",
+    body: bytes = b"",
 ) -> str:
-    """The MD5 response value; an empty `qop` is the old form without (RFC 2617 section 3.2.2.1)."""
-    secret = _md5(f"{username}:{realm}:{password}")
-    what = _md5(f"{method}:{uri}")
-    return _md5(f"{secret}:{nonce}:{nc}:{cnonce}:{qop}:{what}" if qop else f"{secret}:{nonce}:{what}")
+    """The response value; an empty `qop` is the old form without, `body` counts for auth-int alone (RFC 7616
+    section 3.4.1)."""
+    algorithm = algorithm.upper()
+
+    def digest(text: str) -> str:
+        return _digest(algorithm, text.encode("utf-8", "surrogateescape"))
+
+    secret = digest(f"{username}:{realm}:{password}")
+    if algorithm.endswith("-SESS"):
+        secret = digest(f"{secret}:{nonce}:{cnonce}")
+    whole = f":{_digest(algorithm, body)}" if qop.lower() == "auth-int" else ""
+    what = digest(f"{method}:{uri}{whole}")
+    return digest(f"{secret}:{nonce}:{nc}:{cnonce}:{qop}:{what}" if qop else f"{secret}:{nonce}:{what}")
 
 
 class Challenger:
     """The server's side of one realm: makes nonces that expire by themselves and sees through replays (ours).
 
     A nonce carries its expiry and a keyed hash, so none is stored until it is used; then its highest
-    count is.
+    count is. `algorithms` are offered and taken in this order, `qop` holds "auth", "auth-int" or both.
     """
 
-    __slots__ = ("_counter", "_floor", "_key", "_limit", "_used", "realm", "ttl_us")
+    __slots__ = ("_counter", "_floor", "_key", "_limit", "_used", "algorithms", "qop", "realm", "ttl_us")
 
-    def __init__(self, seed: bytes, realm: str, ttl_us: int = 300_000_000, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        seed: bytes,
+        realm: str,
+        ttl_us: int = 300_000_000,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        algorithms: Sequence[str] = ("MD5",),
+        qop: Sequence[str] = ("auth",),
+    ) -> None:
+        self.algorithms = known_algorithms(algorithms)
+        if not qop or not set(qop) <= {"auth", "auth-int"}:
+            raise LocalError("qop is auth, auth-int or both")
+        self.qop = tuple(qop)
         if '"' in realm or "\r" in realm or "\n" in realm or "\\" in realm:
             raise LocalError("a realm is text without quotes, backslashes and line ends")
         self.realm = realm
@@ -75,17 +115,26 @@ class Challenger:
         self._floor = -1
 
     def challenge(self, now: int, *, stale: bool = False, proxy: bool = False) -> tuple[str, str]:
-        """Header name and value of a fresh challenge for a 401, or a 407 with `proxy` (RFC 2617 section
-        3.2.1)."""
+        """Header name and value of a fresh challenge for a 401, or a 407 with `proxy`, by the first algorithm (RFC
+        7616 section 3.3)."""
+        return self.challenges(now, stale=stale, proxy=proxy)[0]
+
+    def challenges(self, now: int, *, stale: bool = False, proxy: bool = False) -> list[tuple[str, str]]:
+        """The same for every algorithm, the preferred one first (RFC 8760 section 2.4)."""
+        return [self._challenge(now, algorithm, stale, proxy) for algorithm in self.algorithms]
+
+    def _challenge(self, now: int, algorithm: str, stale: bool, proxy: bool) -> tuple[str, str]:
         self._counter += 1
         head = f"{now + self.ttl_us:016x}{self._counter & 0xFFFFFFFF:08x}"
-        value = f'Digest realm="{self.realm}", nonce="{head}{self._mac(head)}", algorithm=MD5, qop="auth"'
+        name = algorithm.replace("SESS", "sess")
+        qop = ",".join(self.qop)
+        value = f'Digest realm="{self.realm}", nonce="{head}{self._mac(head)}", algorithm={name}, qop="{qop}"'
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
         return name, value + ", stale=true" if stale else value
 
     def check(self, now: int, request: Request, password_of: Callable[[str], str | None]) -> Verdict:
-        """Judge the request's credentials for this realm; `password_of` gives None for unknown users
-        (section 3.2.2).
+        """Judge the request's credentials for this realm; `password_of` gives None for unknown users, who are judged
+        in the same steps as a wrong password (RFC 7616 section 3.4).
 
         The digest's `uri` need not equal the Request-URI: proxies rewrite that one.
         """
@@ -98,31 +147,35 @@ class Challenger:
         uri = found.get("uri", "")
         qop = found.get("qop", "").lower()
         nc = found.get("nc", "")
-        if not (username and response and nonce and uri) or found.get("algorithm", "MD5").upper() != "MD5":
+        algorithm = found.get("algorithm", "MD5").upper()
+        if not (username and response and nonce and uri) or algorithm not in self.algorithms:
             return Verdict(Outcome.MALFORMED, username)
         count = 0
         if qop:
             count = int(nc, 16) if len(nc) == 8 and all(char in "0123456789abcdefABCDEF" for char in nc) else 0
-            if qop != "auth" or not count or not found.get("cnonce"):
+            if qop not in self.qop or not count or not found.get("cnonce"):
                 return Verdict(Outcome.MALFORMED, username)
+        elif "auth" not in self.qop or (algorithm.endswith("-SESS") and not found.get("cnonce")):
+            return Verdict(Outcome.MALFORMED, username)
         expiry_us = self._expiry(nonce)
         if expiry_us is None or expiry_us <= now:
             return Verdict(Outcome.STALE, username)
         password = password_of(username)
-        if password is None:
-            return Verdict(Outcome.WRONG, username)
         expected = digest_response(
             username,
             self.realm,
-            password,
+            password or "",
             request.method,
             uri,
             nonce,
             nc,
             found.get("cnonce", ""),
             found.get("qop", ""),
+            algorithm=algorithm,
+            body=request.body,
         )
-        if not compare_digest(expected.encode(), response.encode("utf-8", "surrogateescape")):
+        same = compare_digest(expected.encode(), response.encode("utf-8", "surrogateescape"))
+        if password is None or not same:
             return Verdict(Outcome.WRONG, username)
         if not self._fresh(nonce, expiry_us, count):
             return Verdict(Outcome.STALE, username)
@@ -167,34 +220,76 @@ class Challenger:
 
 
 def answer(
-    response: Response, method: str, uri: str, username: str, password: str, cnonce: str, nc: int = 1
+    response: Response,
+    method: str,
+    uri: str,
+    username: str,
+    password: str,
+    cnonce: str,
+    nc: int = 1,
+    *,
+    body: bytes = b"",
+    algorithms: Sequence[str] = ("MD5",),
+    realm: str | None = None,
 ) -> tuple[str, str] | None:
-    """Header name and value that answer a 401 or 407; None when it holds no MD5 digest challenge (RFC 2617
-    section 3.2.2)."""
+    """Header name and value that answer a 401 or 407; None when it holds no challenge of `algorithms` (and of `realm`,
+    when given) that we can answer.
+
+    The first such challenge is answered: its order is the server's (RFC 8760 section 2.4).
+    """
+    known = known_algorithms(algorithms)
     name = "Proxy-Authenticate" if response.status == 407 else "WWW-Authenticate"
+    for params in challenges_of(response, name):
+        if params["algorithm"] in known and realm in (None, params.get("realm", "")):
+            value = credentials(params, method, uri, username, password, cnonce, nc, body)
+            return ("Proxy-Authorization" if response.status == 407 else "Authorization"), value
+    return None
+
+
+def challenges_of(response: Response, name: str) -> list[dict[str, str]]:
+    """The parameters of each Digest challenge in the header `name` that a client can answer, with `algorithm` in upper
+    case and `qop` as the one to use: auth if offered, else auth-int, else none (RFC 7616 section 3.3)."""
+    found: list[dict[str, str]] = []
     for value in response.get_all(name):
         try:
             scheme, params = parse_auth(value)
         except ParseError:
             continue
+        algorithm = params.get("algorithm", "MD5").upper()
         offered = [word.strip().lower() for word in params.get("qop", "").split(",")]
-        if scheme != "digest" or params.get("algorithm", "MD5").upper() != "MD5" or not params.get("nonce"):
-            continue
-        if offered != [""] and "auth" not in offered:
-            continue
-        qop = "auth" if "auth" in offered else ""
-        realm, nonce, count = params.get("realm", ""), params["nonce"], f"{nc:08x}"
-        result = digest_response(username, realm, password, method, uri, nonce, count, cnonce, qop)
-        text = (
-            f"Digest username={quote(username)}, realm={quote(realm)}, nonce={quote(nonce)}, "
-            f'uri={quote(uri)}, response="{result}", algorithm=MD5'
-        )
-        if qop:
-            text += f", cnonce={quote(cnonce)}, qop=auth, nc={count}"
-        if "opaque" in params:
-            text += f", opaque={quote(params['opaque'])}"
-        return ("Proxy-Authorization" if response.status == 407 else "Authorization"), text
-    return None
+        qop = next((word for word in ("auth", "auth-int", "") if word in offered), None)
+        if scheme == "digest" and algorithm in ALGORITHMS and params.get("nonce") and qop is not None:
+            found.append({**params, "algorithm": algorithm, "qop": qop})
+    return found
+
+
+def credentials(
+    challenge: dict[str, str],
+    method: str,
+    uri: str,
+    username: str,
+    password: str,
+    cnonce: str,
+    nc: int = 1,
+    body: bytes = b"",
+) -> str:
+    """The header value that answers one of challenges_of() (RFC 7616 section 3.4)."""
+    realm, nonce = challenge.get("realm", ""), challenge["nonce"]
+    qop, algorithm, count = challenge["qop"], challenge["algorithm"], f"{nc:08x}"
+    result = digest_response(
+        username, realm, password, method, uri, nonce, count, cnonce, qop, algorithm=algorithm, body=body
+    )
+    text = (
+        f"Digest username={quote(username)}, realm={quote(realm)}, nonce={quote(nonce)}, "
+        f'uri={quote(uri)}, response="{result}", algorithm={algorithm.replace("SESS", "sess")}'
+    )
+    if qop:
+        text += f", cnonce={quote(cnonce)}, qop={qop}, nc={count}"
+    elif algorithm.endswith("-SESS"):
+        text += f", cnonce={quote(cnonce)}"
+    if "opaque" in challenge:
+        text += f", opaque={quote(challenge['opaque'])}"
+    return text
 
 
 def is_stale(response: Response) -> bool:

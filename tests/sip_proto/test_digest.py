@@ -126,11 +126,86 @@ def test_challenges_that_nobody_here_can_answer_have_no_answer() -> None:
         "Basic realm=x",
         "Digest nonce",
         "Digest nonce=x, algorithm=SHA-256",
-        "Digest nonce=x, qop=auth-int",
+        "Digest nonce=x, qop=token",
         "Digest realm=r",
     ):
         assert respond(value) is None
     assert respond("Digest nonce=x") is not None
+
+
+def test_the_examples_of_rfc_7616_are_computed() -> None:
+    given = (
+        "Mufasa",
+        "http-auth@example.org",
+        "Circle of Life",
+        "GET",
+        "/dir/index.html",
+        "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",
+        "00000001",
+        "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+        "auth",
+    )
+    assert digest_response(*given, algorithm="SHA-256") == (
+        "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"
+    )
+    assert digest_response(*given) == "8ca523f5e9506fed4657c9700eebdbec"
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "MD5-sess", "SHA-256", "SHA-256-sess"])
+@pytest.mark.parametrize("qop", ["auth", "auth-int", ""])
+def test_every_algorithm_and_quality_is_answered_and_judged(algorithm: str, qop: str) -> None:
+    judge = Challenger(b"s", "r", algorithms=[algorithm], qop=["auth", "auth-int"])
+    name, value = judge.challenge(0)
+    assert f"algorithm={algorithm}, " in value
+    value = value.replace('"auth,auth-int"', f'"{qop}"')
+    challenge = as_response(response_to(request_bytes(), 401, more=f"{name}: {value}\r\n"))
+
+    def verdict(body: bytes, wanted: str) -> Outcome:
+        found = digest_answer(
+            challenge, "MESSAGE", URI, "1001", wanted, "cn", body=b"hello", algorithms=[algorithm], realm="r"
+        )
+        assert found is not None
+        message = request("MESSAGE", URI, more=f"{found[0]}: {found[1]}\r\n", body=body.decode())
+        return judge.check(1, message, password_of).outcome
+
+    assert verdict(b"hello", "other") is Outcome.WRONG
+    assert verdict(b"changed", "secret") is (Outcome.WRONG if qop == "auth-int" else Outcome.OK)
+    if qop == "auth-int":
+        assert verdict(b"hello", "secret") is Outcome.OK
+
+
+def test_algorithms_are_offered_in_order_and_the_first_that_a_client_has_is_answered() -> None:
+    judge = Challenger(b"s", "r", algorithms=["SHA-256", "MD5"])
+    offers = judge.challenges(0)
+    assert ["algorithm=SHA-256" in value for _, value in offers] == [True, False]
+    more = "".join(f"{name}: {value}\r\n" for name, value in offers)
+    challenge = as_response(response_to(request_bytes(), 401, more=more))
+    for algorithms, chosen in ((("MD5",), "MD5"), (("MD5", "SHA-256"), "SHA-256")):
+        found = digest_answer(challenge, "INVITE", URI, "1001", "secret", "c", algorithms=algorithms)
+        assert found is not None
+        assert f"algorithm={chosen}," in found[1]
+        assert judge.check(1, register(found), password_of).outcome is not Outcome.MALFORMED
+    assert digest_answer(challenge, "INVITE", URI, "1001", "secret", "c", realm="other") is None
+
+
+def test_an_algorithm_or_quality_that_was_not_offered_is_malformed() -> None:
+    sha = Challenger(b"s", "r", algorithms=["SHA-256-sess"], qop=["auth-int"])
+    for text in (
+        'algorithm=MD5, qop=auth-int, cnonce="c", nc=00000001',
+        'algorithm=SHA-256-sess, qop=auth, cnonce="c", nc=00000001',
+        "algorithm=SHA-256-sess",
+    ):
+        value = f'Digest username="1001", realm="r", nonce="n", uri="{URI}", response="x", {text}'
+        assert sha.check(0, register(("Authorization", value)), password_of).outcome is Outcome.MALFORMED
+    both = Challenger(b"s", "r", algorithms=["MD5-sess"])
+    value = f'Digest username="1001", realm="r", nonce="n", uri="{URI}", response="x", algorithm=MD5-sess'
+    assert both.check(0, register(("Authorization", value)), password_of).outcome is Outcome.MALFORMED
+
+
+@pytest.mark.parametrize("more", [{"algorithms": ["SHA-1"]}, {"algorithms": []}, {"qop": []}, {"qop": ["x"]}])
+def test_settings_that_nobody_can_follow_are_the_callers_fault(more: dict[str, list[str]]) -> None:
+    with pytest.raises(LocalError):
+        Challenger(b"s", "r", **more)  # type: ignore[arg-type]
 
 
 def test_a_realm_that_cannot_be_quoted_is_the_callers_fault() -> None:
