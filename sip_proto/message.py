@@ -1,61 +1,14 @@
 """A SIP message: names and values as text, typed only when asked."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from sip_proto.errors import ParseError
+from sip_proto.fields import FIELDS, Field
 from sip_proto.headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via, split_quoted
 
-_KNOWN = (
-    "Via",
-    "From",
-    "To",
-    "Call-ID",
-    "CSeq",
-    "Contact",
-    "Max-Forwards",
-    "Content-Type",
-    "Content-Length",
-    "Allow",
-    "Supported",
-    "Route",
-    "Record-Route",
-    "Require",
-    "Proxy-Require",
-    "Expires",
-    "User-Agent",
-    "Server",
-    "Event",
-    "Subject",
-    "Refer-To",
-    "Referred-By",
-    "Content-Encoding",
-    "Content-Disposition",
-    "Session-Expires",
-    "Min-SE",
-    "Accept",
-    "Authorization",
-    "Proxy-Authorization",
-    "WWW-Authenticate",
-    "Proxy-Authenticate",
-    "Path",
-    "Unsupported",
-    "Retry-After",
-    "Warning",
-    "Date",
-    "Min-Expires",
-    "Allow-Events",
-    "Subscription-State",
-    "Reason",
-    "Replaces",
-    "P-Asserted-Identity",
-    "Privacy",
-    "Timestamp",
-    "MIME-Version",
-    "Organization",
-    "Service-Route",
-    "RSeq",
-    "RAck",
-)
+T = TypeVar("T")
+
 _COMPACT = {
     "v": "Via",
     "f": "From",
@@ -72,9 +25,13 @@ _COMPACT = {
     "u": "Allow-Events",
     "e": "Content-Encoding",
     "x": "Session-Expires",
+    "a": "Accept-Contact",
+    "d": "Request-Disposition",
+    "j": "Reject-Contact",
+    "y": "Identity",
 }
 CANONICAL: dict[str, str] = {}
-for _name in _KNOWN:
+for _name in FIELDS:
     CANONICAL[_name] = CANONICAL[_name.lower()] = CANONICAL[_name.upper()] = _name
 for _short, _name in _COMPACT.items():
     CANONICAL[_short] = CANONICAL[_short.upper()] = _name
@@ -133,6 +90,21 @@ class Message:
         for value in self.get_all(name):
             found += [part for part in split_quoted(value, ",") if part]
         return found
+
+    def one(self, field: Field[T]) -> T | None:
+        """The first value of a header read as its type, None when there is none; ParseError (ours)."""
+        value = self.get(field.name)
+        if value is None:
+            return None
+        if field.many and "," in value:
+            value = next((part for part in split_quoted(value, ",") if part), "")
+        return field.read(value)
+
+    def all(self, field: Field[T]) -> list[T]:
+        """Every value of a header, over all its lines, read as its type; ParseError when one is broken (RFC 3261
+        section 7.3.1)."""
+        values = self.elements(field.name) if field.many else self.get_all(field.name)
+        return [field.read(value) for value in values]
 
     def _require(self, name: str) -> str:
         value = self.get(name)

@@ -7,7 +7,7 @@ from sip_proto.headers import is_token, parse_number
 from sip_proto.limits import DEFAULT_LIMITS, Limits
 from sip_proto.message import CANONICAL, Request, Response, canonical
 
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]+")
 _STATUS = re.compile(r"(SIP/[0-9]{1,4}\.[0-9]{1,4}) +([1-6][0-9][0-9])(?: (.*))?\Z", re.I | re.S)
 _VERSION = re.compile(r"SIP/[0-9]{1,4}\.[0-9]{1,4}\Z", re.I)
 _LINE_END = re.compile(r"\r\n|\r|\n")

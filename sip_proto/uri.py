@@ -1,10 +1,11 @@
-"""URIs of SIP and tel: parse, write, and where a request to one is sent."""
+"""URIs of SIP and tel: parse, write, and where a request to one is sent; compared in `same.py`."""
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv6Address
 from typing import NamedTuple
 
-from sip_proto.errors import ParseError
+from sip_proto.errors import LocalError, ParseError
 
 Address = tuple[str, int]
 
@@ -15,11 +16,21 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NEVER = re.compile(r'[\x00-\x20"<>\x7f]')
+# What may stand unescaped (RFC 3261 section 25.1): unreserved, and what each part allows besides.
+_UNRESERVED = r"A-Za-z0-9_.!~*'()\-"
+_NOT_USER = re.compile(rf"[^{_UNRESERVED}&=+$,;?/]")
+_NOT_PASSWORD = re.compile(rf"[^{_UNRESERVED}&=+$,]")
+_NOT_PARAM = re.compile(rf"[^{_UNRESERVED}\[\]/:&+$]")
+_NOT_HEADER = re.compile(rf"[^{_UNRESERVED}\[\]/?:+$]")
 
 
 class Uri(NamedTuple):
     """A URI's parts as written; `host` of a v6 literal keeps its brackets, `port` 0 is none (RFC 3261
-    section 19.1)."""
+    section 19.1).
+
+    Parameter names are unescaped and in lower case; user, values and headers stay escaped.
+    """
 
     scheme: str
     user: str
@@ -36,9 +47,8 @@ def parse_uri(text: str) -> Uri:
     if not colon or not _SCHEME.match(scheme):
         raise ParseError("uri", 0, "no scheme")
     scheme = scheme.lower()
-    for char in ' <>"\t':
-        if char in text:
-            raise ParseError("uri", text.index(char), "a character that no URI may hold")
+    if (never := _NEVER.search(text)) is not None:
+        raise ParseError("uri", never.start(), "a character that no URI may hold")
     if scheme == "tel":
         number, _, tail = rest.partition(";")
         return Uri(scheme, number, "", 0, _params(tail), "")
@@ -80,8 +90,66 @@ def _params(tail: str) -> dict[str, str]:
         for part in tail.split(";"):
             name, _, value = part.partition("=")
             if name:
-                params.setdefault(name.lower(), value)
+                params.setdefault((unescape(name) if "%" in name else name).lower(), value)
     return params
+
+
+def write_uri(uri: Uri) -> str:
+    """The URI as text; `parse_uri` gives the same parts back (RFC 3261 section 19.1.1)."""
+    text = f"{uri.scheme}:"
+    if uri.host:
+        text += f"{uri.user}@{uri.host}" if uri.user else uri.host
+    else:
+        text += uri.user
+    if uri.port:
+        text += f":{uri.port}"
+    for name, value in uri.params.items():
+        name = escape(name, _NOT_PARAM)
+        text += f";{name}={value}" if value else f";{name}"
+    return f"{text}?{uri.headers}" if uri.headers else text
+
+
+def sip_uri(
+    host: str, user: str = "", port: int = 0, params: dict[str, str] | None = None, *, secure: bool = False
+) -> Uri:
+    """A SIP URI of unescaped parts, `host` without brackets; LocalError when there is no such host (RFC 3261 section
+    19.1.1)."""
+    if _is_ipv6(host):
+        host = f"[{host}]"
+    elif not _HOST.match(host):
+        raise LocalError(f"{host!r} is no host")
+    if not 0 <= port < 65_536:
+        raise LocalError(f"{port} is no port")
+    escaped = {name.lower(): escape(value, _NOT_PARAM) for name, value in (params or {}).items()}
+    return Uri("sips" if secure else "sip", escape(user, _NOT_USER), host, port, escaped, "")
+
+
+def user_and_password(uri: Uri) -> tuple[str, str]:
+    """User and password unescaped, each empty when not written (RFC 3261 section 19.1.1)."""
+    user, _, password = uri.user.partition(":")
+    return unescape(user), unescape(password)
+
+
+def uri_headers(uri: Uri) -> list[tuple[str, str]]:
+    """Names and values, unescaped, that a URI asks for in the request to it (RFC 3261 section 19.1.1)."""
+    if not uri.headers:
+        return []
+    pairs = [part.partition("=") for part in uri.headers.split("&") if part]
+    return [(unescape(name), unescape(value)) for name, _, value in pairs]
+
+
+def header_text(headers: Iterable[tuple[str, str]]) -> str:
+    """Names and values as the `headers` of a URI (RFC 3261 section 19.1.1)."""
+    return "&".join([f"{escape(name, _NOT_HEADER)}={escape(value, _NOT_HEADER)}" for name, value in headers])
+
+
+def escape(text: str, reserved: re.Pattern[str] = _NOT_PASSWORD) -> str:
+    """`text` with every character that `reserved` finds as %HH of its UTF-8 bytes (RFC 3261 section 19.1.2)."""
+    return reserved.sub(_percent, text)
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join([f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogateescape")])
 
 
 def unescape(text: str) -> str:

@@ -1,7 +1,18 @@
 import pytest
 
-from sip_proto import ParseError, parse_uri
-from sip_proto.uri import address_of, format_address, is_ip, unescape
+from sip_proto import LocalError, ParseError, parse_uri
+from sip_proto.uri import (
+    address_of,
+    escape,
+    format_address,
+    header_text,
+    is_ip,
+    sip_uri,
+    unescape,
+    uri_headers,
+    user_and_password,
+    write_uri,
+)
 
 
 def test_a_uri_is_cut_into_its_parts() -> None:
@@ -68,3 +79,41 @@ def test_escapes_are_read_as_utf8_where_they_are() -> None:
     assert unescape("%C3%A4") == "ä"
     assert unescape("plain") == "plain"
     assert unescape("%FF").encode("utf-8", "surrogateescape") == b"\xff"
+
+
+def test_escaped_parameter_names_are_read_and_values_stay() -> None:
+    assert parse_uri("sip:a@h;l%72;n%61me=v%41").params == {"lr": "", "name": "v%41"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sip:h",
+        "sips:a;x?y:pw@[2001:db8::1]:5070;lr;transport=tcp?subject=x&a=b",
+        "tel:+1-201-555-0123;ext=7",
+        "tel:110;phone-context=example.org",
+        "urn:service:sos",
+        "sip:a@h;p%3Bq=1",
+    ],
+)
+def test_a_uri_is_written_as_it_was_read(text: str) -> None:
+    assert write_uri(parse_uri(text)) == text
+
+
+def test_a_uri_is_made_of_plain_parts() -> None:
+    made = sip_uri("2001:db8::1", "a b@c:d", 5070, {"LR": "", "x": "1;2"})
+    assert write_uri(made) == "sip:a%20b%40c%3Ad@[2001:db8::1]:5070;lr;x=1%3B2"
+    assert user_and_password(made) == ("a b@c:d", "")
+    assert write_uri(sip_uri("h", secure=True)) == "sips:h"
+    for host, port in (("a b", 0), ("", 0), ("h", 65_536), ("h", -1)):
+        with pytest.raises(LocalError):
+            sip_uri(host, port=port)
+
+
+def test_users_passwords_and_headers_are_unescaped() -> None:
+    uri = parse_uri("sip:j%40s0n:p%3Aw@h?subject=a%20b&&Body=%26&empty")
+    assert user_and_password(uri) == ("j@s0n", "p:w")
+    assert uri_headers(uri) == [("subject", "a b"), ("Body", "&"), ("empty", "")]
+    assert uri_headers(parse_uri("sip:h")) == []
+    assert header_text([("subject", "a b"), ("Body", "&=\u00e4")]) == "subject=a%20b&Body=%26%3D%C3%A4"
+    assert escape("a/b") == "a%2Fb"
