@@ -128,10 +128,10 @@ class Follower:
         """The DNs that a source tells of."""
         return list(self._sources.get(source, ()))
 
-    def epoch(self, dn: str, source: str) -> int:
-        """The epoch in which a source within reach tells of a DN; 0 if it does not."""
+    def position(self, dn: str, source: str) -> tuple[int, int, int] | None:
+        """The place of the last that a source told of a DN; None if it told nothing."""
         followed = self._dns.get(dn, {}).get(source)
-        return 0 if followed is None or followed.hidden else followed.picture.epoch
+        return None if followed is None else followed.picture.position
 
     def hidden(self, dn: str, source: str) -> bool:
         """Whether the picture of that source is hidden; False for one that is not known."""

@@ -87,15 +87,17 @@ class Watch:
         after: Picture,
         out: list[AnyOutput],
         but: Sequence[int] = (),
+        again: bool = False,
     ) -> None:
         """Bring who watches the DN from one view to another: the state's events, then the whole picture.
 
-        A source that went on otherwise than by events is told too, or its next event would seem to come after a hole.
+        A source that went on otherwise than by events is told too, or its next event would seem to come after a hole;
+        `again` says so of a source that the views do not show.
         `but` names streams that have no view yet: their first answer is still to come.
         """
         conns = [conn for conn in self.watchers(dn) if conn not in but]
         went_on = (before.source, before.epoch) == (after.source, after.epoch) and before.seq != after.seq
-        if not conns or (same_view(before, after) and not went_on):
+        if not conns or (same_view(before, after) and not went_on and not again):
             return
         for event in difference(before, after)[0]:
             self.tell(now, conns, after, event, out)

@@ -109,7 +109,9 @@ class Streams:
         """The DN has another owner: its Snapshot ends this node's own stream, unless it was here first or never comes
         because nobody watches here.
         """
-        if not self._watch.watchers(dn) or self.follower.epoch(dn, owner) == epoch:
+        told = self.follower.position(dn, owner)
+        told_already = told is not None and told[0] == epoch and not self.follower.hidden(dn, owner)
+        if told_already or not self._watch.watchers(dn):
             self._withdraw(now, dn, out)
 
     def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
@@ -191,16 +193,19 @@ class Streams:
         """A peer's Snapshot has come: whoever watches the DN gets what changed."""
         dn = picture.dn
         mine = self.mine.get(dn)
-        if picture.source.partition("/")[0] != peer.name or (mine is not None and mine.owned):
+        source = picture.source
+        if source.partition("/")[0] != peer.name or (mine is not None and mine.owned):
             return
         before = self.view(dn)
         # An owner that gives a DN up says so last; by then its calls' nodes may be the sources already.
         keep = self.is_node_dn(dn) or (picture.seq > 0 and not picture.in_service)
+        # A call's node that is the source once more has told nothing for a while: its next event follows no other.
+        again = not picture.owned and picture.seq > 0 and self.follower.position(dn, source) != picture.position
         if not self.follower.snapshot(picture, keep_sources=keep):
             return
         if picture.owned and not keep:
             self._withdraw(now, dn, out)
-        self._watch.resync(now, dn, before, self.view(dn), out, but)
+        self._watch.resync(now, dn, before, self.view(dn), out, but, again)
 
     def hide(self, now: int, node: str, out: list[AnyOutput]) -> None:
         """A node is out of reach: its streams are hidden, who watches its DNs hears that they are out of service."""

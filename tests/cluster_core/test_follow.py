@@ -163,7 +163,8 @@ def test_a_lost_source_is_hidden_until_its_snapshot_even_if_nothing_happened():
     assert follower.lost("n1") == ["1001"]
     assert follower.lost("n1") == []
     assert follower.hidden("1001", "n1")
-    assert follower.epoch("1001", "n1") == 0
+    assert follower.position("1001", "n1") == (1, 1, 1)
+    assert follower.position("1001", "n2") is None
     assert follower.dns() == ["1001", "1002"]
     assert event(follower, seq=2) is Verdict.HOLE
     assert event(follower, seq=1) is Verdict.OLD

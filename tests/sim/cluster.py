@@ -217,6 +217,7 @@ class Cluster:
         if agree:
             self.world.pictures_agree()
             self.clients_agree()
+            self.watchers_agree()
 
     def clients_agree(self) -> None:
         """What each client at TCport and SmartProxy made of its events is what its node knows."""
@@ -238,8 +239,20 @@ class Cluster:
                         known = mine
                 assert seen(picture) == seen(known), f"{client.name} sees {picture}, its node {known}"
 
-    def quiet(self) -> None:
-        """No call, leg, offer or request anywhere."""
+    def watchers_agree(self) -> None:
+        """Those who registered the same DN at any TCport, and the monitors, see the same of it."""
+        from tests.sim.world import seen
+
+        for dn in self.world.settings.dns:
+            views = {
+                client.name + client.port: seen(client.pictures[dn])
+                for client in self.clients
+                if dn in client.pictures and not client.ended and client.role != "smart"
+            }
+            assert len({repr(view) for view in views.values()}) <= 1, f"{dn} is seen differently: {views}"
+
+    def quiet(self, *but: str) -> None:
+        """No call, leg, offer or request anywhere, nor anything else that is counted, but these."""
         for host in self.hosts.values():
             if not host.alive:
                 continue
@@ -247,7 +260,7 @@ class Cluster:
             left = {
                 name: size
                 for name, size in counts.items()
-                if size and name not in ("clients", "streams", "owned_dns", "agents")
+                if size and name not in ("clients", "streams", "owned_dns", "agents", *but)
             }
             assert not left, f"{host.name} is left with {left}"
 
