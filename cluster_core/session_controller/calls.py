@@ -28,6 +28,9 @@ from tlib_proto import (
     encode,
 )
 
+ON_SWITCH = ("extension", "queue")
+"""The kinds of party that are on a DN of the switch; others only bear a number, which may look like one."""
+
 
 class Reporter(Protocol):
     """Interaction Proxy, as calls see it."""
@@ -91,7 +94,8 @@ class Calls:
         call.parties = (*call.parties, party.party)
         if leg:
             self.by_leg[leg] = party.party
-        self._by_dn.setdefault(dn, {})[party.party] = None
+        if kind in ON_SWITCH:
+            self._by_dn.setdefault(dn, {})[party.party] = None
         self.keep(call, party)
         return party
 
@@ -136,7 +140,7 @@ class Calls:
     def party_on(self, call: CallRecord, dn: str) -> PartyRecord | None:
         """The call's party on a DN."""
         for party in self.of(call):
-            if party.dn == dn:
+            if party.dn == dn and party.kind in ON_SWITCH:
                 return party
         return None
 
@@ -191,7 +195,7 @@ class Calls:
         party.state = int(row.next)
         call = self.calls[party.conn_id]
         self.keep(call, party)
-        if party.kind in ("extension", "queue"):
+        if party.kind in ON_SWITCH:
             self.tell(now, party, row.event, self.expected(party, given), out, CallState=state, **more)
         return True
 
@@ -230,10 +234,10 @@ class Calls:
         call.parties = tuple(number for number in call.parties if number != party.party)
         del self.parties[party.party]
         self.by_leg.pop(party.leg, None)
-        there = self._by_dn[party.dn]
-        del there[party.party]
+        there = self._by_dn.get(party.dn, {})
+        there.pop(party.party, None)
         if not there:
-            del self._by_dn[party.dn]
+            self._by_dn.pop(party.dn, None)
         for key in [key for key in self._causes if key[0] == party.party]:
             del self._causes[key]
         self._core.store.drop("parties", party.party)

@@ -8,7 +8,7 @@ from cluster_core.outputs import AnyOutput
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
-from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.calls import ON_SWITCH, Calls
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.routing import Routing
@@ -115,13 +115,10 @@ class Control:
         if known is not None and known.sip_cti_control != "talk":
             self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=party.dn)
             return
-        handle = self._legs.sip.send(
-            now,
-            party.leg,
-            "NOTIFY",
-            self._legs.out,
-            headers=(("Event", "talk"), ("Subscription-State", "active")),
-        )
+        handle = self._legs.talk(now, party.leg)
+        if handle is None:
+            self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=party.dn)
+            return
         self._asked[handle] = party.party
         self._calls.expect(party, PartyInput.ANSWER, cause)
 
@@ -155,7 +152,7 @@ class Control:
         call.user_data = user_data
         self._calls.keep(call)
         for there in self._calls.of(call):
-            if there.kind in ("extension", "queue") and there.state != NULL:
+            if there.kind in ON_SWITCH and there.state != NULL:
                 self._calls.tell(
                     now,
                     there,

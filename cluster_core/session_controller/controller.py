@@ -192,7 +192,8 @@ class SessionController:
             self.delivery.failed(now, party, record.status, out)
 
     def _acked(self, now: int, record: Acked, out: list[AnyOutput]) -> None:
-        self.talk.acked(now, record.leg, record.request)
+        if not self.delivery.acked(now, record.leg, record.request.body):
+            self.talk.acked(now, record.leg, record.request)
 
     def _cancelled(self, now: int, record: Cancelled, out: list[AnyOutput]) -> None:
         self._leg_gone(record.leg)
@@ -220,6 +221,8 @@ class SessionController:
 
     def _rerefused(self, now: int, record: Rerefused, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
+        if record.status in (408, 481):
+            self.legs.gone(record.leg)  # the dialog is over already, Ended follows
         if party is not None:
             if self.delivery.is_late(record.leg):
                 self.delivery.hang_up(now, self.calls.calls[party.conn_id], out)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from cluster_core.contacts import fixed_binding
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import Target
 from cluster_core.outputs import AnyOutput
@@ -19,11 +20,12 @@ from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGING, PartyInput
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Located
-from sip_proto import Response, parse_uri
+from sip_proto import Response
 from tlib_proto import CallState, DNRole, MessageType
 
 _BUSY = (486, 600)
 _NO_ANSWER = (408, 480)
+_OURS_TO_ACT_ON = (401, 407, 481, 482, 491)
 _NO_NUMBER = (404, 410, 484, 604)
 
 
@@ -55,6 +57,7 @@ class Delivery:
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
         self._late: dict[int, int] = {}
+        self._unacknowledged: dict[int, int] = {}
 
     # Begin.
 
@@ -99,7 +102,7 @@ class Delivery:
         elif binding is None:
             self._come_back(now, call, 480, Condition.OUT_OF_SERVICE, out)
         else:
-            self._to_phone(now, call, waiting.dn, binding, out)
+            self._invite(now, call, waiting.dn, "extension", binding)
 
     def ringing(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
         """A phone that we called rings: the called one, or that of a program that makes a call."""
@@ -128,7 +131,10 @@ class Delivery:
             return
         self._rings(now, call, party, out)
         if self._legs.stage(other.leg) is Stage.INCOMING:
-            self._legs.ack(now, party.leg)
+            if other.sdp:
+                self._legs.ack(now, party.leg)
+            else:
+                self._unacknowledged[other.leg] = party.leg
             self._legs.accept(now, other.leg, self._legs.shape(other, party.sdp))
         elif self._legs.reinvite(now, other.leg, self._legs.shape(other, party.sdp)):
             self._late[other.leg] = party.leg
@@ -155,6 +161,18 @@ class Delivery:
         self._calls.keep(self._calls.calls[party.conn_id], party)
         return True
 
+    def acked(self, now: int, leg: int, body: bytes) -> bool:
+        """A caller's ACK answers the offer of whom it called (RFC 3261 section 13.2.1); False for any other ACK."""
+        called = self._unacknowledged.pop(leg, None)
+        if called is None:
+            return False
+        caller, party = self._calls.of_leg(leg), self._calls.of_leg(called)
+        if caller is not None and party is not None:
+            caller.sdp = body
+            self._legs.ack(now, called, self._legs.shape(party, body))
+            self._calls.keep(self._calls.calls[caller.conn_id], caller)
+        return True
+
     def failed(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
         """A phone or trunk that we called has refused, or did not answer."""
         call = self._calls.calls[party.conn_id]
@@ -175,6 +193,7 @@ class Delivery:
     def gone(self, leg: int) -> None:
         """A leg is over: nobody waits for its answer."""
         self._late.pop(leg, None)
+        self._unacknowledged.pop(leg, None)
 
     def ring_timeout(self, now: int, conn_id: int, out: list[AnyOutput]) -> None:
         """Nobody answers."""
@@ -208,7 +227,7 @@ class Delivery:
             self._requests.fail(now, self._routed_by.pop(call.conn_id), condition, out)
         for party in self._calls.of(call):
             if party.leg:
-                self._legs.end(now, party.leg, status)
+                self._legs.end(now, party.leg, _told(status))
                 self.gone(party.leg)
             for given in (PartyInput.DIAL, PartyInput.ANSWER, PartyInput.HOLD, PartyInput.RETRIEVE):
                 self._requests.fail(now, self._calls.expected(party, given), condition, out, dn=party.dn)
@@ -260,42 +279,19 @@ class Delivery:
         self._requests.fail(now, cause, condition, out, dn=queue.dn)
         self._core.arm("route", call.conn_id, now + self._core.limits.routing_us)
 
-    def _to_phone(self, now: int, call: CallRecord, dn: str, binding: Binding, out: list[AnyOutput]) -> None:
-        self._invite(
-            now, call, dn, "extension", (binding.host, binding.port), binding.contact, dn, binding.path
-        )
-
     def _to_trunk(self, now: int, call: CallRecord, target: Target, out: list[AnyOutput]) -> None:
-        contact = self._core.settings.dns[target.dn].contact
-        uri = parse_uri(contact)
-        self._invite(
-            now,
-            call,
-            target.dialled,
-            "trunk",
-            (uri.host, uri.port or 5060),
-            f"sip:{target.dialled}@{uri.host}:{uri.port or 5060}",
-            target.dialled,
-            (),
-        )
+        binding = fixed_binding(self._core.settings.dns[target.dn].contact, target.dialled)
+        if binding is None:
+            self._come_back(now, call, 503, Condition.INVALID_DESTINATION, out)
+        else:
+            self._invite(now, call, target.dialled, "trunk", binding)
 
-    def _invite(
-        self,
-        now: int,
-        call: CallRecord,
-        dn: str,
-        kind: str,
-        destination: tuple[str, int],
-        uri: str,
-        called: str,
-        path: tuple[str, ...],
-    ) -> None:
+    def _invite(self, now: int, call: CallRecord, dn: str, kind: str, binding: Binding) -> None:
         caller = self._calls.of(call)[0]
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
         # A program's call has no offer of its own yet: who is called makes it.
         offer = b"" if self._legs.stage(caller.leg) is Stage.ANSWERED else self._legs.shape(party, caller.sdp)
-        leg = self._legs.invite(now, destination, uri, call.ani or caller.dn, called, offer, path)
-        self._calls.set_leg(party, leg)
+        self._calls.set_leg(party, self._legs.invite(now, binding, call.ani or caller.dn, dn, offer))
         self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
 
     def _call_maker(
@@ -312,9 +308,7 @@ class Delivery:
         offer = self._legs.shape(party, media.nothing(host))
         realm = self._core.settings.realm
         headers = (("Call-Info", f"<sip:{realm}>;answer-after=0"),)
-        leg = self._legs.invite(
-            now, (binding.host, binding.port), binding.contact, call.dnis, dn, offer, binding.path, headers
-        )
+        leg = self._legs.invite(now, binding, call.dnis, dn, offer, headers)
         self._calls.set_leg(party, leg)
         self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
 
@@ -323,6 +317,11 @@ class Delivery:
         self._core.arm("ring", call.conn_id, None)
         self._calls.step(now, party, PartyInput.DIAL, out)
         self.onward(now, call, out)
+
+
+def _told(status: int) -> int:
+    """What a caller is told of a refusal: one that only we could act on tells it nothing."""
+    return 480 if status < 400 or status in _OURS_TO_ACT_ON else status
 
 
 def _state_of(status: int) -> CallState:

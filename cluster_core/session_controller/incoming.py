@@ -9,7 +9,7 @@ from cluster_core.records import CallRecord
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.legs import Legs
-from cluster_core.session_controller.registrar import Registrar
+from cluster_core.session_controller.registrar import Registrar, user_of
 from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.tables import PartyInput
 from cluster_core.settings import DnType
@@ -53,7 +53,10 @@ class Incoming:
         """An INVITE outside of any dialog: a call, or the reason why not."""
         request = given.request
         self._legs.came(given.leg)
-        caller = parse_uri(request.from_.uri).user
+        caller = user_of(request.from_.uri)
+        if caller is None:
+            self._refuse(now, given.leg, 400, "Bad From")
+            return
         known = self._core.settings.dns.get(caller)
         kind = "external"
         if given.source in self._trunks:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
+from cluster_core.contacts import LISTENERS
 from cluster_core.core import Core
 from cluster_core.edge import Edge
-from cluster_core.records import PartyRecord
+from cluster_core.records import Binding, PartyRecord
 from cluster_core.session_controller import media
-from sip_proto import Address, LocalError
+from sip_proto import LocalError
 
 
 class Stage(IntEnum):
@@ -52,12 +53,10 @@ class Legs:
     def invite(
         self,
         now: int,
-        destination: Address,
-        uri: str,
+        binding: Binding,
         caller: str,
         called: str,
         body: bytes,
-        route: Sequence[str] = (),
         headers: Sequence[tuple[str, str]] = (),
     ) -> int:
         """Call a phone or a trunk; returns the leg. A body of nothing leaves the offer to the other side."""
@@ -65,14 +64,17 @@ class Legs:
         leg = self.sip.invite(
             now,
             self.out,
-            listener="sip",
-            destination=destination,
-            uri=uri,
+            listener=LISTENERS[binding.transport],
+            destination=(binding.host, binding.port),
+            uri=binding.contact,
             from_=f"<sip:{caller}@{realm}>",
             to=f"<sip:{called}@{realm}>",
-            route=route,
+            route=binding.path,
             headers=headers,
             body=body,
+            transport=binding.transport,
+            # A stream is this node's alone: another node that rings the phone connects to its contact.
+            flow=binding.flow if binding.node == self._core.name else 0,
         )
         self._stages[leg] = Stage.OUTGOING
         return leg
@@ -112,6 +114,14 @@ class Legs:
         except LocalError:
             return False
         return True
+
+    def talk(self, now: int, leg: int) -> int | None:
+        """Ask a ringing phone to answer by itself; None when it has not even begun a dialog (no To tag)."""
+        headers = (("Event", "talk"), ("Subscription-State", "active"))
+        try:
+            return self.sip.send(now, leg, "NOTIFY", self.out, headers=headers)
+        except LocalError:
+            return None
 
     def end(self, now: int, leg: int, status: int, reason: str = "") -> None:
         """End a leg in the way its stage asks for: refuse, cancel or hang up."""

@@ -5,17 +5,19 @@ An unknown DN is challenged and refused exactly as a known one with a wrong pass
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import msgspec
 
+from cluster_core.contacts import transport_of
 from cluster_core.core import Core
 from cluster_core.edge import Edge
 from cluster_core.limits import SECOND_US
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.records import Binding
 from cluster_core.settings import DnSettings, DnType
-from sip_proto import Requested, parse_uri
+from sip_proto import Address, ParseError, Requested, parse_uri
 from sip_proto.digest import Challenger, Outcome
 from sip_proto.headers import parse_name_addr
 from sip_proto.registrar import Binding as PhoneBinding
@@ -23,6 +25,7 @@ from sip_proto.registrar import contact_value, contacts
 from sip_proto.uri import address_of
 from sip_proto.validate import Rejection
 
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f@]")
 _ANSWERS = {Outcome.WRONG: (403, "Forbidden"), Outcome.MALFORMED: (400, "Bad Credentials")}
 
 
@@ -65,7 +68,7 @@ class Registrar:
     def register(self, now: int, given: Requested, out: list[AnyOutput]) -> None:
         """A REGISTER came: challenge, refuse, or take its bindings to the DN's owner."""
         request = given.request
-        dn = self._dn_of(request.to.uri)
+        dn = user_of(request.to.uri)
         known = None if dn is None else self._core.settings.dns.get(dn)
         if not self.permits(now, given, known, out):
             return
@@ -84,13 +87,19 @@ class Registrar:
         if not asked:
             self._answer(now, Asked(given.handle, dn, (), 0))
             return
+        try:
+            hop = self._hop(given, asked[0].path)
+        except ParseError:
+            self._sip.respond(now, given.handle, 400, self._out, reason="Bad Path")
+            return
         waiting = Asked(given.handle, dn, tuple(asked), len(asked))
         for contact in asked:
             token = self._core.ids.request()
             self._asked[token] = waiting
-            self.bindings.register_phone(
-                now, dn, self._binding(given, contact), contact.expires_s * SECOND_US, token, out
+            binding = Binding(
+                contact.uri, given.listener, *hop, contact.path, 0, request.call_id, request.cseq[0]
             )
+            self.bindings.register_phone(now, dn, binding, contact.expires_s * SECOND_US, token, out)
 
     def registered(self, now: int, token: int, taken: bool, out: list[AnyOutput]) -> None:
         """The owner has a binding, or there was no owner to be found in time."""
@@ -135,20 +144,13 @@ class Registrar:
         known = self._core.settings.dns.get(user)
         return known.password if known is not None and known.password else None
 
-    def _dn_of(self, uri: str) -> str | None:
-        user = parse_uri(uri).user
-        return user or None
+    def _hop(self, given: Requested, path: tuple[str, ...]) -> Address:
+        """Where to send what is for the phone: its Path, else where the REGISTER came from (RFC 3327, 3581).
 
-    def _binding(self, given: Requested, contact: PhoneBinding) -> Binding:
-        """A binding with the address to send to: of its Path, else where the REGISTER came from (RFC 3327, 3581)."""
-        host, port = given.source
-        if contact.path:
-            hop = address_of(parse_uri(parse_name_addr(contact.path[0]).uri))
-            host, port = hop if hop is not None else given.source
-        request = given.request
-        return Binding(
-            contact.uri, given.listener, host, port, contact.path, 0, request.call_id, request.cseq[0]
-        )
+        ParseError for a Path that is none.
+        """
+        hop = address_of(parse_uri(parse_name_addr(path[0]).uri)) if path else None
+        return given.source if hop is None else hop
 
     def _answer(self, now: int, waiting: Asked) -> None:
         if waiting.refused:
@@ -170,3 +172,12 @@ class Registrar:
                 left_s = max(0, other.expires_at_us - wall) // SECOND_US
                 headers.append(("Contact", contact_value(PhoneBinding(other.contact, left_s, other.path))))
         self._sip.respond(now, waiting.handle, 200, self._out, headers=headers)
+
+
+def user_of(uri: str) -> str | None:
+    """Who a URI names; None for one that cannot be read, or that names nobody in a way that can be sent on."""
+    try:
+        user = parse_uri(uri).user
+    except ParseError:
+        return None
+    return None if _UNPRINTABLE.search(user) else user
