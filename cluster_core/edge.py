@@ -12,9 +12,11 @@ from typing import NamedTuple
 from cluster_core.core import Core
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
-from sip_proto import Endpoint, EndpointSettings, Transmit
+from sip_proto import Connect, Disconnect, Endpoint, EndpointSettings, Transmit, TransmitStream
 from sip_proto import Output as SipRecord
 from tlib_proto import ClientSession, Ended, Hello, Message, ServerSession, TlibRecord, Write, encode
+
+TRANSPORTS = {"sip-tcp": "tcp", "sip-tls": "tls"}
 
 SUBSYSTEMS = {
     "tlib": Subsystem.MAIN,
@@ -35,9 +37,7 @@ class Stream:
 
     __slots__ = ("listener", "loopback", "peer", "session")
 
-    def __init__(
-        self, session: ServerSession | ClientSession, listener: str, peer: str, loopback: bool
-    ) -> None:
+    def __init__(self, session: ServerSession | ClientSession, listener: str, peer: str, loopback: bool) -> None:
         self.session = session
         self.listener = listener
         self.peer = peer
@@ -49,14 +49,26 @@ class Edge:
 
     def __init__(self, core: Core, seed: bytes) -> None:
         self._core = core
-        host, _, port = core.member.sip.rpartition(":")
-        address = (host.strip("[]"), int(port))
-        self.sip = Endpoint(EndpointSettings(listeners={"sip": address}, node=core.node.number), seed)
+        listeners = {"sip": _address(core.member.sip), "sip-tcp": _address(core.member.sip)}
+        if core.member.sip_tls:
+            listeners["sip-tls"] = _address(core.member.sip_tls)
+        self.sip = Endpoint(
+            EndpointSettings(
+                listeners=listeners,
+                transports={name: TRANSPORTS[name] for name in listeners if name in TRANSPORTS},
+                node=core.node.number,
+            ),
+            seed,
+        )
         self.sip_out: list[SipRecord] = []
         self.tlib_out: list[tuple[int, TlibRecord | Gone]] = []
         self.streams: dict[int, Stream] = {}
         self._dialling: dict[int, tuple[Hello, str]] = {}
         self._next_dial = 1
+        # SIP streams: an accepted one is its own flow, a flow that the endpoint asked for has a stream that we dial.
+        self._flows: dict[int, int] = {}
+        self._dialled_for: dict[int, str] = {}
+        self._conns: dict[int, int] = {}
 
     def datagram(self, now: int, given: Datagram) -> None:
         """Hand a datagram to the SIP endpoint."""
@@ -67,9 +79,22 @@ class Edge:
         said = []
         for record in self.sip_out:
             if type(record) is Transmit:
-                out.append(
-                    SendDatagram(Subsystem.CALL_MANAGER, record.listener, record.destination, record.data)
-                )
+                out.append(SendDatagram(Subsystem.CALL_MANAGER, record.listener, record.destination, record.data))
+            elif type(record) is TransmitStream:
+                conn = self._conns.get(record.flow)
+                if conn is not None:
+                    out.append(Send(Subsystem.CALL_MANAGER, (conn,), (record.data,)))
+            elif type(record) is Connect:
+                conn = self._take_dial()
+                self._bind(conn, record.flow)
+                self._dialled_for[conn] = record.listener
+                address = _text(record.destination)
+                out.append(Dial(Subsystem.CALL_MANAGER, conn, address, record.transport == "tls"))
+            elif type(record) is Disconnect:
+                conn = self._conns.get(record.flow)
+                if conn is not None:
+                    self._unbind(conn)
+                    out.append(Close(Subsystem.CALL_MANAGER, conn, record.why))
             else:
                 said.append(record)
         self.sip_out.clear()
@@ -78,6 +103,16 @@ class Edge:
     def opened(self, now: int, given: Opened, out: list[AnyOutput]) -> None:
         """A stream is open: start the session of its role, or close it when the table of streams is full."""
         limits = self._core.limits
+        flow = self._flows.get(given.conn, given.conn)
+        if given.listener in TRANSPORTS or given.conn in self._flows:
+            if given.conn not in self._flows:
+                if len(self.streams) + len(self._flows) >= limits.connections:
+                    out.append(Close(Subsystem.TRANSPORT, given.conn, "too many connections"))
+                    return
+                self._bind(given.conn, flow)
+            listener = self._dialled_for.pop(given.conn, given.listener)
+            self.sip.stream_opened(now, flow, listener, _address(given.peer), self.sip_out)
+            return
         if given.listener == "dial":
             dialled = self._dialling.pop(given.conn, None)
             if dialled is None:
@@ -90,9 +125,7 @@ class Edge:
             client.start(now, said)
             self._sort(given.conn, said, out)
         elif len(self.streams) >= limits.connections:
-            out.append(
-                Fault(Subsystem.TRANSPORT, "too-many-connections", f"refused {given.peer}", given.conn)
-            )
+            out.append(Fault(Subsystem.TRANSPORT, "too-many-connections", f"refused {given.peer}", given.conn))
             out.append(Close(SUBSYSTEMS[given.listener], given.conn, "too many connections"))
             return
         else:
@@ -102,6 +135,10 @@ class Edge:
 
     def received(self, now: int, conn: int, data: bytes, out: list[AnyOutput]) -> None:
         """Hand bytes of a stream to its session; bytes of a stream that was closed meanwhile are dropped."""
+        flow = self._flows.get(conn)
+        if flow is not None:
+            self.sip.receive_stream(now, flow, data, self.sip_out)
+            return
         stream = self.streams.get(conn)
         if stream is None:
             return
@@ -109,6 +146,14 @@ class Edge:
         stream.session.receive_data(now, data, said)
         self._sort(conn, said, out)
         self._rearm(conn)
+
+    def sip_closed(self, now: int, conn: int) -> bool:
+        """A stream is gone: tell the endpoint if it was one of SIP, and then True."""
+        flow = self._unbind(conn)
+        if flow is None:
+            return False
+        self.sip.stream_closed(now, flow, self.sip_out)
+        return True
 
     def closed(self, conn: int) -> str | None:
         """Forget a stream that is gone; returns the listener or dialler it belonged to, None if unknown."""
@@ -121,8 +166,7 @@ class Edge:
 
     def dial(self, hello: Hello, address: str, dialler: str, out: list[AnyOutput]) -> int:
         """Ask for a stream to a T-Library port and greet there; returns its number."""
-        conn = self._next_dial
-        self._next_dial += 2
+        conn = self._take_dial()
         self._dialling[conn] = (hello, dialler)
         out.append(Dial(SUBSYSTEMS[dialler.partition("-")[0]], conn, address))
         return conn
@@ -179,6 +223,22 @@ class Edge:
             self._sort(conn, said, out)
             self._rearm(conn)
 
+    def _take_dial(self) -> int:
+        conn = self._next_dial
+        self._next_dial += 2
+        return conn
+
+    def _bind(self, conn: int, flow: int) -> None:
+        self._flows[conn] = flow
+        self._conns[flow] = conn
+
+    def _unbind(self, conn: int) -> int | None:
+        flow = self._flows.pop(conn, None)
+        self._dialled_for.pop(conn, None)
+        if flow is not None:
+            del self._conns[flow]
+        return flow
+
     def _sort(self, conn: int, said: list[TlibRecord], out: list[AnyOutput]) -> None:
         stream = self.streams[conn]
         subsystem = SUBSYSTEMS[stream.listener.partition("-")[0]]
@@ -196,3 +256,12 @@ class Edge:
     def _rearm(self, conn: int) -> None:
         stream = self.streams.get(conn)
         self._core.arm("conn", conn, None if stream is None else stream.session.next_deadline())
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _text(address: tuple[str, int]) -> str:
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"

@@ -13,7 +13,7 @@ import msgspec
 from cluster_core.coordinator_records import Answer, OwnerRecord
 from cluster_core.outputs import Change
 
-Listener = Literal["sip", "tlib", "iproxy", "tcontroller", "smartproxy", "dial"]
+Listener = Literal["sip", "sip-tcp", "sip-tls", "tlib", "iproxy", "tcontroller", "smartproxy", "dial"]
 
 
 class Input(msgspec.Struct, frozen=True, tag=True, array_like=True):

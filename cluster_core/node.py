@@ -231,6 +231,8 @@ class ClusterNode:
                 return
 
     def _closed(self, now: int, conn: int, out: list[AnyOutput]) -> None:
+        if self._edge.sip_closed(now, conn):
+            return
         listener = self._edge.closed(conn)
         if listener is not None:
             self._edge.tlib_out.append((conn, Gone(listener)))

@@ -56,11 +56,12 @@ class SendDatagram(Output, frozen=True):
 
 
 class Dial(Output, frozen=True):
-    """Open a stream to `address` (host:port); it becomes `conn`, an odd number."""
+    """Open a stream to `address` (host:port), under TLS if so said; it becomes `conn`, an odd number."""
 
     subsystem: Subsystem
     conn: int
     address: str
+    tls: bool = False
 
 
 class Close(Output, frozen=True):

@@ -38,6 +38,9 @@ class Binding(msgspec.Struct, frozen=True, array_like=True):
     expires_at_us: int = 0
     call_id: str = ""
     cseq: int = 0
+    transport: str = "udp"
+    flow: int = 0
+    node: str = ""
 
 
 class CallView(msgspec.Struct, frozen=True, array_like=True):

@@ -68,7 +68,7 @@ class Requests:
         return pending.ref
 
     def done(self, now: int, cause: Cause | None, frame: bytes, out: list[AnyOutput]) -> None:
-        """The request led to the event of this frame: answer the requester with it unless a delivery has done so already."""
+        """The request led to the event of this frame: answer the requester with it, unless a delivery has done so."""
         if cause is None:
             return
         if cause[0] != self._core.name:

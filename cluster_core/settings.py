@@ -66,7 +66,12 @@ class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of a node, and its listeners as host:port."""
+    """One process of a node, and its listeners as host:port.
+
+    `sip` is one for UDP and one for TCP; `sip_tls` is empty when there is none, else `certificate` and
+    `certificate_key` are the files of its certificate, and `trusted_ca` the file of those that it believes when it
+    connects itself, empty for the system's.
+    """
 
     name: str
     sip: str
@@ -74,6 +79,10 @@ class MemberSettings(msgspec.Struct, frozen=True, kw_only=True):
     iproxy: str
     tcontroller: str
     smartproxy: str
+    sip_tls: str = ""
+    certificate: str = ""
+    certificate_key: str = ""
+    trusted_ca: str = ""
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import hashlib
 import os
 import signal
 import socket
+import ssl
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from cluster_core.settings import ClusterSettings, MemberSettings
 from refserver import udp
 from refserver.addresses import join_address, split_address
 from refserver.cli import program_version
-from refserver.config import LISTENERS
+from refserver.config import LISTENERS, TLS_LISTENERS
 from refserver.control import Commands, ControlServer
 from refserver.coordination import Coordination, Coordinator
 from refserver.errors import Refused
@@ -35,6 +36,7 @@ from refserver.udp import Udp
 
 TICK_S = 1.0
 STEP_US = 500_000
+TRIES = 16
 NodeFactory = Callable[[ClusterSettings, str, str, bytes], Node]
 
 
@@ -75,14 +77,29 @@ class _Sockets:
         sockets: dict[Listener, socket.socket] = {}
         real: dict[str, str] = {}
         for listener in get_args(Listener):
-            if listener not in LISTENERS:
+            key = listener.replace("-", "_")
+            if not getattr(member, key, ""):
                 continue
-            host, port = split_address(getattr(member, listener))
+            host, port = split_address(getattr(member, key))
             what = f"{node}/{member.name} {listener}"
-            sock = self._udp(what, host, port) if listener == "sip" else self._tcp(what, host, port)
-            sockets[listener] = sock
-            real[listener] = address_of(sock)
+            if listener == "sip":
+                sockets["sip"], sockets["sip-tcp"] = self._udp_and_tcp(what, host, port)
+            else:
+                sockets[listener] = self._tcp(what, host, port)
+            real[key] = address_of(sockets[listener])
         return msgspec.structs.replace(member, **real), sockets
+
+    def _udp_and_tcp(self, what: str, host: str, port: int) -> tuple[socket.socket, socket.socket]:
+        """Both on one port; when any will do, one that is free for both."""
+        for attempt in range(TRIES):
+            datagrams = self._udp(what, host, port)
+            try:
+                return datagrams, self._tcp(what, host, datagrams.getsockname()[1])
+            except Refused:
+                datagrams.close()
+                if port or attempt == TRIES - 1:
+                    raise
+        raise AssertionError("the last try returned or raised")
 
     def _udp(self, what: str, host: str, port: int) -> socket.socket:
         try:
@@ -108,11 +125,14 @@ class _Sockets:
 class _Member:
     """One node of this process: its host, its sockets, its journal."""
 
-    def __init__(self, host: Host, streams: Streams, datagrams: Udp, journal: Journal | None) -> None:
+    def __init__(
+        self, host: Host, streams: Streams, datagrams: Udp, journal: Journal | None, tls: ssl.SSLContext | None
+    ) -> None:
         self.host = host
         self.streams = streams
         self.datagrams = datagrams
         self.journal = journal
+        self.tls = tls
 
     def status(self) -> dict[str, object]:
         return {
@@ -175,7 +195,7 @@ class Cluster:
                 if listener == "sip":
                     member.datagrams.listen(listener, sock)
                 else:
-                    await member.streams.listen(listener, sock)
+                    await member.streams.listen(listener, sock, member.tls if listener == "sip-tls" else None)
         control = address_of(self._sockets.control)
         await self._control.listen(self._sockets.control)
         gc.collect()
@@ -246,12 +266,13 @@ class Cluster:
         node = self._make_node(self.settings, name, member, seed)
         host = Host(name, node, self._loop, self._clock, watchers=watchers, on_fault=self._desk.fault)
         streams = Streams(host, self.settings.limits)
+        serving, streams.trust = tls_contexts(self.settings.node(name).members[0], f"{name}/{member}")
         datagrams = Udp(host)
         host.performers[Replicate] = lambda _: None  # a node has one member yet: nobody to replicate to
         host.performers[Fault] = lambda output: host.count_fault(output.kind)
         self._coordination.serve(host)
         assert Ask in host.performers
-        return _Member(host, streams, datagrams, journal)
+        return _Member(host, streams, datagrams, journal, serving)
 
     def _seed(self, name: str) -> bytes:
         return hashlib.sha256(self._entropy + name.encode()).digest()
@@ -264,6 +285,7 @@ class Cluster:
             f"{node.name}/{member.name}": {
                 "role": "primary",
                 **{listener: getattr(member, listener) for listener in LISTENERS},
+                **{listener: getattr(member, listener) for listener in TLS_LISTENERS if getattr(member, listener)},
             }
             for node in self.settings.nodes
             for member in node.members
@@ -287,6 +309,22 @@ def address_of(sock: socket.socket) -> str:
     """Where a socket is bound, as host:port."""
     name = sock.getsockname()
     return join_address(name[0], name[1])
+
+
+def tls_contexts(member: MemberSettings, what: str) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
+    """How a member serves TLS and how it connects by it, TLS 1.2 or newer; Refused for files that do not do."""
+    if not member.sip_tls:
+        return None, None
+    try:
+        serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        serving.load_cert_chain(member.certificate, member.certificate_key)
+        trust = ssl.create_default_context(cafile=member.trusted_ca or None)
+        trust.load_cert_chain(member.certificate, member.certificate_key)
+    except OSError as error:
+        raise Refused(f"{what}: certificate, certificate-key or trusted-ca: {error.strerror or error}") from None
+    for context in (serving, trust):
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return serving, trust
 
 
 def _cluster_node(settings: ClusterSettings, node: str, member: str, seed: bytes) -> Node:

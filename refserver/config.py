@@ -48,6 +48,9 @@ LISTENERS = {
 }
 """Our name of each listener, and the source's option that says where it is."""
 
+TLS_LISTENERS = {"sip_tls": "sip-port-tls"}
+"""Listeners that may be left out, and need a certificate."""
+
 _SECRETS = ("password", "secret")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _APPLICATION = re.compile(r"[ -~]{1,128}\Z")
@@ -237,6 +240,13 @@ class _Reader:
                 self.wrong(here, "a second member: backups are not served yet, expected one [[node.member]]")
             for ours, option in LISTENERS.items():
                 self.listener(ours, getattr(member, ours), (*here, option), cluster, proven)
+            for ours, option in TLS_LISTENERS.items():
+                if getattr(member, ours):
+                    self.listener(ours, getattr(member, ours), (*here, option), cluster, proven)
+                    for file in ("certificate", "certificate_key"):
+                        if not getattr(member, file):
+                            key = file.replace("_", "-")
+                            self.wrong((*here, key), f"expected the file of the {key} that {option} needs")
             members.append(MemberSettings(**msgspec.structs.asdict(member)))
         return members
 
@@ -247,16 +257,18 @@ class _Reader:
         except ValueError:
             self.wrong(path, f"expected an IP address and a port, such as 127.0.0.1:5060, got {_said(text)}")
             return
-        transport = "udp" if ours == "sip" else "tcp"
-        place = (transport, host, port)
-        if port and place in self._ports:
-            self.wrong(path, f"{text} is used already by {self._ports[place]}; port 0 takes a free one")
-        self._ports.setdefault(place, f"line {self.index.line(path)}")
-        if ours in ("sip", "tcontroller") and ipaddress.ip_address(host).is_unspecified:
+        # SIP is served over UDP and TCP on one port.
+        for transport in ("udp", "tcp") if ours == "sip" else ("tcp",):
+            place = (transport, host, port)
+            if port and place in self._ports:
+                self.wrong(path, f"{text} is used already by {self._ports[place]}; port 0 takes a free one")
+                break
+            self._ports.setdefault(place, f"line {self.index.line(path)}")
+        if ours in ("sip", "sip_tls", "tcontroller") and ipaddress.ip_address(host).is_unspecified:
             self.wrong(path, f"{text} is no address that others can send to, expected one of this host")
         if cluster.insecure or is_loopback(host):
             return
-        if ours != "sip":
+        if ours not in ("sip", "sip_tls"):
             self.wrong(
                 path,
                 f"{text} is off loopback and T-Library has no TLS yet; expected 127.0.0.1 or insecure = true",

@@ -28,6 +28,10 @@ class MemberTable(msgspec.Struct, forbid_unknown_fields=True):
     iproxy: str = msgspec.field(default="", name="IPport")
     tcontroller: str = msgspec.field(default="", name="TCport")
     smartproxy: str = msgspec.field(default="", name="SmartProxy")
+    sip_tls: str = msgspec.field(default="", name="sip-port-tls")
+    certificate: str = ""
+    certificate_key: str = msgspec.field(default="", name="certificate-key")
+    trusted_ca: str = msgspec.field(default="", name="trusted-ca")
 
 
 class NodeTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):

@@ -26,8 +26,9 @@ from cluster_core.inputs import (
     Writable,
 )
 from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
-from refserver.addresses import join_address
+from refserver.addresses import join_address, split_address
 from refserver.masks import FrameCutter, one_line, sip_line, sip_text
+from sip_proto.framing import StreamFramer
 from tlib_proto.attributes import Attribute
 from tlib_proto.logtext import render
 from tlib_proto.messages import MessageType
@@ -37,6 +38,8 @@ QUEUE_LINES = 50_000
 RETRY_S = 10.0
 SUBSYSTEM_OF: dict[Listener, Subsystem] = {
     "sip": Subsystem.CALL_MANAGER,
+    "sip-tcp": Subsystem.CALL_MANAGER,
+    "sip-tls": Subsystem.CALL_MANAGER,
     "tlib": Subsystem.MAIN,
     "iproxy": Subsystem.INTERACTION_PROXY,
     "tcontroller": Subsystem.T_CONTROLLER,
@@ -153,13 +156,15 @@ def _close(file: TextIO) -> None:
 class _Peer:
     """What the log knows of a stream: where it came in, who is at the other end, and its unfinished frame."""
 
-    __slots__ = ("application", "cutter", "peer", "subsystem")
+    __slots__ = ("application", "cutter", "framer", "peer", "subsystem")
 
     def __init__(self, subsystem: Subsystem, peer: str) -> None:
         self.subsystem = subsystem
         self.peer = peer
         self.application = ""
         self.cutter = FrameCutter()
+        # SIP messages are cut whole before they are filed: a secret in two reads would escape the mask.
+        self.framer = StreamFramer() if subsystem is Subsystem.CALL_MANAGER else None
 
 
 class NodeLog:
@@ -171,6 +176,7 @@ class NodeLog:
         self._version = version
         self._brief = brief
         self._peers: dict[int, _Peer] = {}
+        self._dialled: dict[int, Subsystem] = {}
 
     def saw_input(self, now: int, input: AnyInput) -> None:
         """File an input."""
@@ -182,7 +188,7 @@ class NodeLog:
                 if peer:
                     self._received(input.conn, peer, input.data)
             case Opened():
-                peer = _Peer(SUBSYSTEM_OF[input.listener], input.peer)
+                peer = _Peer(self._dialled.pop(input.conn, SUBSYSTEM_OF[input.listener]), input.peer)
                 peer.application = "dialled" if input.listener == "dial" else ""
                 self._peers[input.conn] = peer
                 self._line(peer.subsystem, f"[{input.conn}] {input.listener} opened {input.peer}")
@@ -209,6 +215,7 @@ class NodeLog:
                 case Close():
                     self._closed(output.conn, f"closed by this node: {output.why}")
                 case Dial():
+                    self._dialled[output.conn] = output.subsystem
                     self._line(output.subsystem, f"[{output.conn}] dials {output.address}")
                 case _:
                     pass
@@ -218,6 +225,11 @@ class NodeLog:
         self._line(Subsystem.MAIN, text)
 
     def _received(self, conn: int, peer: _Peer, data: bytes) -> None:
+        if peer.framer:
+            for frame in peer.framer.receive(data):
+                if isinstance(frame, bytes):
+                    self._sip("received from", split_address(peer.peer), frame, peer.subsystem)
+            return
         lost = peer.cutter.lost
         for message in peer.cutter.feed(data):
             if isinstance(message, int):
@@ -235,6 +247,11 @@ class NodeLog:
             self._line(peer.subsystem, f"4546 invalid TLib message from [{conn}] {peer.peer}")
 
     def _sent(self, output: Send) -> None:
+        if output.subsystem is Subsystem.CALL_MANAGER:
+            peer = self._peers.get(output.conns[0])
+            for chunk in output.chunks if peer else ():
+                self._sip("sent to", split_address(peer.peer if peer else ""), chunk, output.subsystem)
+            return
         cutter = FrameCutter()
         to = f"[{','.join(map(str, output.conns[:16]))}{',...' if len(output.conns) > 16 else ''}]"
         for message in cutter.feed(b"".join(output.chunks)):
@@ -255,6 +272,7 @@ class NodeLog:
             self._put(subsystem, f"{clock_time()}: {how} {where}, {len(data)} bytes:\n{sip_text(data)}\n")
 
     def _closed(self, conn: int, text: str) -> None:
+        self._dialled.pop(conn, None)
         peer = self._peers.pop(conn, None)
         self._line(peer.subsystem if peer else Subsystem.TRANSPORT, f"[{conn}] {text}")
 

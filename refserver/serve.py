@@ -12,7 +12,7 @@ import msgspec
 
 from cluster_core.settings import ClusterSettings
 from refserver.addresses import is_loopback, split_address
-from refserver.config import LISTENERS, ConfigError, load
+from refserver.config import LISTENERS, TLS_LISTENERS, ConfigError, load
 from refserver.errors import Refused
 from refserver.journal import JournalError, make_directory
 
@@ -46,7 +46,8 @@ def any_port(settings: ClusterSettings) -> ClusterSettings:
     for node in settings.nodes:
         members = []
         for member in node.members:
-            free = {name: f"{getattr(member, name).rpartition(':')[0]}:0" for name in LISTENERS}
+            names = (*LISTENERS, *(name for name in TLS_LISTENERS if getattr(member, name)))
+            free = {name: f"{getattr(member, name).rpartition(':')[0]}:0" for name in names}
             members.append(msgspec.structs.replace(member, **free))
         nodes.append(msgspec.structs.replace(node, members=tuple(members)))
     return msgspec.structs.replace(settings, nodes=tuple(nodes))

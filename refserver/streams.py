@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 from cluster_core.inputs import Closed, Listener, Opened, Received, Writable
 from cluster_core.limits import Limits
@@ -14,6 +15,7 @@ from refserver.pump import Host
 HIGH_MARK, LOW_MARK = 262_144, 65_536
 LINGER_S = 5.0
 DIAL_S = 5.0
+TLS_S = 10.0
 BACKLOG = 1_024
 
 
@@ -74,6 +76,7 @@ class Streams:
         self.limits = limits
         self.table: dict[int, Stream] = {}
         self.refused = 0
+        self.trust: ssl.SSLContext | None = None
         self._closing: dict[Stream, None] = {}
         self._dials: dict[int, asyncio.Task[None]] = {}
         self._dirty: list[Stream] = []
@@ -83,10 +86,14 @@ class Streams:
         host.performers[Dial] = self.dial
         host.performers[Close] = self.close
 
-    async def listen(self, listener: Listener, sock: socket.socket) -> None:
-        """Accept streams on a bound socket."""
+    async def listen(self, listener: Listener, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Accept streams on a bound socket, under TLS if a context is given."""
         server = await self.host.loop.create_server(
-            lambda: Stream(self, listener), sock=sock, backlog=BACKLOG
+            lambda: Stream(self, listener),
+            sock=sock,
+            backlog=BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=TLS_S if tls else None,
         )
         self._servers.append(server)
 
@@ -139,7 +146,9 @@ class Streams:
 
     def dial(self, output: Dial) -> None:
         """Open a stream to an address; `Opened` or `Closed` follows."""
-        self._dials[output.conn] = self.host.loop.create_task(self._dial(output.conn, output.address))
+        self._dials[output.conn] = self.host.loop.create_task(
+            self._dial(output.conn, output.address, self.trust if output.tls else None)
+        )
 
     def close(self, output: Close) -> None:
         """Close a stream after what was sent on it has left; a peer that does not read has 5 s."""
@@ -186,11 +195,13 @@ class Streams:
             if stream.transport:
                 stream.transport.abort()
 
-    async def _dial(self, conn: int, address: str) -> None:
+    async def _dial(self, conn: int, address: str, tls: ssl.SSLContext | None) -> None:
         try:
             host, port = split_address(address)
             async with asyncio.timeout(DIAL_S):
-                await self.host.loop.create_connection(lambda: Stream(self, "dial", conn), host, port)
+                await self.host.loop.create_connection(
+                    lambda: Stream(self, "dial", conn), host, port, ssl=tls, server_hostname=host if tls else None
+                )
         except (OSError, ValueError, TimeoutError) as error:
             if self._dials.pop(conn, None):
                 self.host.feed(Closed(conn, _reason(error)))

@@ -17,7 +17,7 @@ from cluster_core.limits import SECOND_US
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.records import Binding
 from cluster_core.settings import DnSettings, DnType
-from sip_proto import Address, ParseError, Requested, parse_uri
+from sip_proto import ParseError, Requested, parse_uri
 from sip_proto.digest import Challenger, Outcome
 from sip_proto.headers import parse_name_addr
 from sip_proto.registrar import Binding as PhoneBinding
@@ -88,17 +88,14 @@ class Registrar:
             self._answer(now, Asked(given.handle, dn, (), 0))
             return
         try:
-            hop = self._hop(given, asked[0].path)
+            bindings = [self._binding(given, contact) for contact in asked]
         except ParseError:
             self._sip.respond(now, given.handle, 400, self._out, reason="Bad Path")
             return
         waiting = Asked(given.handle, dn, tuple(asked), len(asked))
-        for contact in asked:
+        for contact, binding in zip(asked, bindings, strict=True):
             token = self._core.ids.request()
             self._asked[token] = waiting
-            binding = Binding(
-                contact.uri, given.listener, *hop, contact.path, 0, request.call_id, request.cseq[0]
-            )
             self.bindings.register_phone(now, dn, binding, contact.expires_s * SECOND_US, token, out)
 
     def registered(self, now: int, token: int, taken: bool, out: list[AnyOutput]) -> None:
@@ -144,13 +141,32 @@ class Registrar:
         known = self._core.settings.dns.get(user)
         return known.password if known is not None and known.password else None
 
-    def _hop(self, given: Requested, path: tuple[str, ...]) -> Address:
-        """Where to send what is for the phone: its Path, else where the REGISTER came from (RFC 3327, 3581).
+    def _binding(self, given: Requested, contact: PhoneBinding) -> Binding:
+        """A binding with the address to send to: of its Path, else where the REGISTER came from (RFC 3327, 3581).
 
+        A phone on a stream is reached by that stream while it lasts, afterwards at the address of its contact.
         ParseError for a Path that is none.
         """
-        hop = address_of(parse_uri(parse_name_addr(path[0]).uri)) if path else None
-        return given.source if hop is None else hop
+        request, transport = given.request, given.transport
+        hop = None
+        if contact.path:
+            first = parse_uri(parse_name_addr(contact.path[0]).uri)
+            hop, transport = address_of(first), transport_of(first)
+        elif given.flow:
+            hop = address_of(parse_uri(contact.uri))
+        host, port = given.source if hop is None else hop
+        return Binding(
+            contact.uri,
+            given.listener,
+            host,
+            port,
+            contact.path,
+            call_id=request.call_id,
+            cseq=request.cseq[0],
+            transport=transport,
+            flow=given.flow,
+            node=self._core.name,
+        )
 
     def _answer(self, now: int, waiting: Asked) -> None:
         if waiting.refused:

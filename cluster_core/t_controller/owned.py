@@ -6,7 +6,10 @@ other through a registration of a privileged application, until the last of thos
 
 from __future__ import annotations
 
+import msgspec
+
 from cluster_core.clients import Client, Clients
+from cluster_core.contacts import fixed_binding
 from cluster_core.coordinator_records import How, OwnerRecord
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
@@ -18,7 +21,6 @@ from cluster_core.t_controller.link_records import Forward, Located, Parties
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
 from sip_proto import parse_uri
-from sip_proto.uri import address_of
 from tlib_proto import Attribute, Message, MessageType, decode
 
 
@@ -78,16 +80,7 @@ class Owned:
         kept = tuple(b for b in record.bindings if b.contact != binding.contact)
         if expires_us > 0:
             wall = self._core.wall_us(now)
-            fresh = Binding(
-                binding.contact,
-                binding.listener,
-                binding.host,
-                binding.port,
-                binding.path,
-                wall + expires_us,
-                binding.call_id,
-                binding.cseq,
-            )
+            fresh = msgspec.structs.replace(binding, expires_at_us=wall + expires_us)
             kept = (*kept[-(self._core.limits.bindings_per_dn - 1) :], fresh)
         record.bindings = kept
         if dn in self._wanted:
@@ -298,9 +291,7 @@ class Owned:
 
     def _fixed(self, dn: str) -> Binding | None:
         """The contact of a DN whose phone does not register: an address, or a trunk that it is reached through."""
-        uri = parse_uri(self._core.settings.dns[dn].contact)
+        contact = self._core.settings.dns[dn].contact
+        uri = parse_uri(contact)
         trunk = self._core.settings.dns.get(uri.host)
-        address = address_of(uri if trunk is None else parse_uri(trunk.contact))
-        if address is None:
-            return None
-        return Binding(f"sip:{uri.user or dn}@{address[0]}:{address[1]}", "sip", *address)
+        return fixed_binding(contact if trunk is None else trunk.contact, uri.user or dn)

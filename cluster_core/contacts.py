@@ -1,0 +1,31 @@
+"""Where a SIP URI is reached: its address and transport, as far as it names them itself (RFC 3261 section 19.1)."""
+
+from __future__ import annotations
+
+from cluster_core.records import Binding
+from sip_proto import Uri, parse_uri
+from sip_proto.uri import address_of, format_address
+
+LISTENERS = {"udp": "sip", "tcp": "sip-tcp", "tls": "sip-tls"}
+"""The listener that speaks each transport."""
+
+
+def transport_of(uri: Uri) -> str:
+    """The transport that a URI asks for: `tls` for sips, else its parameter, else UDP."""
+    if uri.scheme == "sips":
+        return "tls"
+    asked = uri.params.get("transport", "udp").lower()
+    return asked if asked in LISTENERS else "udp"
+
+
+def fixed_binding(contact: str, user: str) -> Binding | None:
+    """A binding for a contact that is configured, for this user there; None when it is no IP address."""
+    uri = parse_uri(contact)
+    address = address_of(uri)
+    if address is None:
+        return None
+    transport = transport_of(uri)
+    tail = "" if transport == "udp" else f";transport={transport}"
+    return Binding(
+        f"sip:{user}@{format_address(address)}{tail}", LISTENERS[transport], *address, transport=transport
+    )
