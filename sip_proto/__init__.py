@@ -36,6 +36,7 @@ from sip_proto.records import (
     Unanswerable,
 )
 from sip_proto.registrar import Binding, contact_value, contacts
+from sip_proto.resolve import Naptr, Query, Resolved, ResolveOutput, Resolver, Srv, Target
 from sip_proto.sdp import Sdp, audio, audio_answer, parse_sdp
 from sip_proto.settings import EndpointSettings
 from sip_proto.timers import TimerTable
@@ -65,9 +66,11 @@ __all__ = [
     "LocalError",
     "Message",
     "NameAddr",
+    "Naptr",
     "Outcome",
     "Output",
     "ParseError",
+    "Query",
     "Reanswered",
     "ReinviteCancelled",
     "Reinvited",
@@ -76,10 +79,15 @@ __all__ = [
     "Request",
     "Requested",
     "Rerefused",
+    "ResolveOutput",
+    "Resolved",
+    "Resolver",
     "Responded",
     "Response",
     "Ringing",
     "Sdp",
+    "Srv",
+    "Target",
     "TimerTable",
     "Timings",
     "Transmit",

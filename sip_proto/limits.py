@@ -20,6 +20,9 @@ class Limits(msgspec.Struct, frozen=True):
     contacts: int = 16
     flows: int = 2_048
     waiting: int = 262_144
+    lookups: int = 1_000
+    records: int = 32
+    targets: int = 32
 
 
 class Timings(msgspec.Struct, frozen=True):
