@@ -27,6 +27,7 @@ lint: venv
 
 bench: venv
 	@$(BIN)/python -c 'import sippy' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[bench]'
+	@$(BIN)/python -m bench.codec
 	@$(BIN)/python -m bench $(ARGS)
 
 clean:

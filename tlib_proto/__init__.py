@@ -6,7 +6,17 @@ The specification (`wire`) and the generator are not imported here: they alone n
 from . import build, mask, origins
 from .attributes import ADDED_LATER, ATTRIBUTE_NAMES, ATTRIBUTE_TYPES, Attribute, AttributeType
 from .build import error, event, missing, server_info
-from .codec import HEADER_SIZE, decode, encode, frame_length, frame_reference, with_reference
+from .codec import (
+    HEADER_SIZE,
+    decode,
+    decode_at,
+    encode,
+    frame_id,
+    frame_length,
+    frame_reference,
+    scan,
+    with_reference,
+)
 from .enumerations import (
     ENUMERATIONS,
     AddressInfoType,
@@ -42,6 +52,7 @@ from .enumerations import (
 from .error_codes import ERROR_TEXTS, ErrorCode
 from .errors import LocalError, ParseError
 from .events import EVENT_ATTRIBUTES
+from .lazy import LazyFrame, element, replace, splice
 from .limits import Limits
 from .logtext import render
 from .messages import MESSAGE_NAMES, MessageType
@@ -97,6 +108,7 @@ __all__ = [
     "Incoming",
     "KVList",
     "KVValue",
+    "LazyFrame",
     "Limits",
     "Linked",
     "LocalError",
@@ -128,15 +140,21 @@ __all__ = [
     "XRouteType",
     "build",
     "decode",
+    "decode_at",
+    "element",
     "encode",
     "error",
     "event",
+    "frame_id",
     "frame_length",
     "frame_reference",
     "mask",
     "missing",
     "origins",
     "render",
+    "replace",
+    "scan",
     "server_info",
+    "splice",
     "with_reference",
 ]

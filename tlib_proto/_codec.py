@@ -1,16 +1,18 @@
-"""Encoder and decoder of frames. Written by `python -m tlib_proto.generate`: do not edit."""
+"""Encoder, decoder and scanner of frames. Written by `python -m tlib_proto.generate`: do not edit."""
 
 from struct import Struct, error
-from typing import Any
+from typing import Any, cast
 
 from ._values import CLASSES, TYPES, kind_of, name_of, pair_kind, settled
 from .errors import LocalError, ParseError
 from .records import KVList, Message, Unknown, Value
 
+_BB2x4x = Struct(">BB2x4x")
 _BBHL = Struct(">BBHL")
 _BL = Struct(">BL")
 _BLl = Struct(">BLl")
 _H = Struct(">H")
+_H1xBL = Struct(">H1xBL")
 _HBBL = Struct(">HBBL")
 _HBBLL = Struct(">HBBLL")
 _HBBLQ = Struct(">HBBLQ")
@@ -137,6 +139,98 @@ def decode(data: bytes) -> Message:
     if p != size:
         raise ParseError("trailing", p)
     return Message(id, ref, attributes)
+
+
+def scan(data: bytes) -> dict[int, int]:
+    """Where each attribute of one whole frame starts; values are not looked at."""
+    p = 0
+    size = len(data)
+    if p + 4 > size:
+        raise ParseError("truncated", size)
+    (length,) = _L.unpack_from(data, p)
+    p += 4
+    if length < 4:
+        raise ParseError("length", 0)
+    if length > size:
+        raise ParseError("overrun", p)
+    start = p
+    if p + 8 > length:
+        raise ParseError("truncated", length)
+    version, flags = _BB2x4x.unpack_from(data, p)
+    p += 8
+    if version != 1:
+        raise ParseError("version", start)
+    if flags != 0:
+        raise ParseError("flags", start)
+    attributes: dict[int, int] = {}
+    for _ in range(256):
+        if p >= length:
+            break
+        start_ = p
+        if p + 8 > length:
+            raise ParseError("truncated", length)
+        id_, reserved, value_length = _H1xBL.unpack_from(data, p)
+        p += 8
+        value_end = p + value_length
+        if value_end > length:
+            raise ParseError("overrun", p)
+        p = value_end
+        if reserved != 0:
+            raise ParseError("reserved", start_)
+        if id_ in attributes:
+            raise ParseError("duplicate", start_)
+        attributes[id_] = start_
+    else:
+        if p < length:
+            raise ParseError("attributes", p)
+    if p != size:
+        raise ParseError("trailing", p)
+    return attributes
+
+
+def decode_at(data: bytes, p: int) -> Value:
+    """Value of the attribute that starts at `p`, as `scan` found it; ParseError as `decode` raises."""
+    size = len(data)
+    value: Any
+    start_ = p
+    if p + 8 > size:
+        raise ParseError("truncated", size)
+    id_, type_, reserved, value_length = _HBBL.unpack_from(data, p)
+    p += 8
+    value_end = p + value_length
+    if value_end > size:
+        raise ParseError("overrun", p)
+    kind = type_
+    if TYPES.get(id_) != type_:
+        kind = settled(id_, type_)
+    if kind == 1:
+        if p + 4 > value_end:
+            raise ParseError("truncated", value_end)
+        if p + 4 < value_end:
+            raise ParseError("trailing", p + 4)
+        (value,) = _L.unpack_from(data, p)
+    elif kind == 2:
+        if p + 8 > value_end:
+            raise ParseError("truncated", value_end)
+        if p + 8 < value_end:
+            raise ParseError("trailing", p + 8)
+        (value,) = _Q.unpack_from(data, p)
+    elif kind == 3:
+        value = data[p:value_end].decode("utf-8", "surrogateescape")
+    elif kind == 4:
+        if value_end - p > 65536:
+            raise ParseError("large", p)
+        value, used = _get_pairs(data, p, value_end, 1)
+        if used != value_end:
+            raise ParseError("trailing", used)
+    elif kind == 5:
+        value = data[p:value_end]
+    else:
+        value = Unknown(type_, data[p:value_end])
+    p = value_end
+    if reserved != 0:
+        raise ParseError("reserved", start_)
+    return cast(Value, value)
 
 
 def _put_pairs(pairs: KVList, depth: int) -> bytes:

@@ -15,15 +15,18 @@ from . import wire
 
 TARGET = __file__.replace("generate.py", "_codec.py")
 
-_HEAD = '''"""Encoder and decoder of frames. Written by `python -m tlib_proto.generate`: do not edit."""
+_HEAD = '''"""Encoder, decoder and scanner of frames. Written by `python -m tlib_proto.generate`: do not edit."""
 
 from struct import Struct, error
-from typing import Any
+from typing import Any, cast
 
 from ._values import CLASSES, TYPES, kind_of, name_of, pair_kind, settled
 from .errors import LocalError, ParseError
 from .records import KVList, Message, Unknown, Value
 '''
+
+_DECODE = '    """One whole frame as a Message; ParseError says what breaks the format where."""'
+_SCAN = '    """Where each attribute of one whole frame starts; values are not looked at."""'
 
 
 def _bare(con: Any) -> Any:
@@ -54,6 +57,8 @@ class _Writer:
 class _Decoder(_Writer):
     """Writes the reading half; `p` is the place in `data`, `end` the name of the region's end."""
 
+    skipped: frozenset[str] = frozenset()
+
     def __init__(self, formats: dict[str, None], inner: bool = False) -> None:
         super().__init__(formats)
         self.inner = inner
@@ -65,18 +70,15 @@ class _Decoder(_Writer):
     def run(self, depth: int, end: str, run: list[tuple[str, str]]) -> None:
         if not run:
             return
-        fmt = "".join(part for _, part in run)
+        fmt = "".join(
+            f"{struct.calcsize('>' + part)}x" if name in self.skipped else part for name, part in run
+        )
         size = struct.calcsize(">" + fmt)
-        names = ", ".join(name for name, _ in run) + ("," if len(run) == 1 else "")
+        kept = [name for name, _ in run if name not in self.skipped]
+        names = ", ".join(kept) if len(kept) > 1 else f"({kept[0]},)"
         self.fail(depth, f"p + {size} > {end}", "truncated", end)
         unpack = self.packer(fmt)
-        self.put(
-            depth,
-            f"({names}) = {unpack}.unpack_from(data, p)"
-            if len(run) == 1
-            else f"{names} = {unpack}.unpack_from(data, p)",
-            f"p += {size}",
-        )
+        self.put(depth, f"{names} = {unpack}.unpack_from(data, p)", f"p += {size}")
         run.clear()
 
     def fields(self, depth: int, con: Any, end: str) -> None:
@@ -176,7 +178,7 @@ class _Decoder(_Writer):
         self.put(
             0,
             "def decode(data: bytes) -> Message:",
-            '    """One whole frame as a Message; ParseError says what breaks the format where."""',
+            _DECODE,
             "    p = 0",
             "    size = len(data)",
             "    value: Any",
@@ -188,6 +190,52 @@ class _Decoder(_Writer):
         self.fields(1, _bare(con.subcon.subcon), "length")
         self.fail(1, "p != size", "trailing", "p")
         self.put(1, "return Message(id, ref, attributes)")
+
+
+class _Scanner(_Decoder):
+    """Writes the walk over a frame that keeps where each attribute starts and looks at no value."""
+
+    skipped = frozenset(("id", "ref", "type_"))
+
+    def value(self, depth: int, name: str, con: Any, end: str) -> None:
+        pass
+
+    def elements(self, depth: int, name: str, con: Any, end: str) -> None:
+        self.put(depth, f"{name}: dict[int, int] = {{}}", f"for _ in range({con.limit}):")
+        self.put(depth + 1, f"if p >= {end}:", "    break")
+        inner = _Scanner(self.formats, inner=True)
+        inner.fields(depth + 1, _bare(con.subcon), end)
+        self.lines.extend(inner.lines)
+        key, start = inner.name("id"), inner.name("start")
+        self.fail(depth + 1, f"{key} in {name}", "duplicate", start)
+        self.put(depth + 1, f"{name}[{key}] = {start}")
+        self.put(depth, "else:")
+        self.fail(depth + 1, f"p < {end}", "attributes", "p")
+
+    def frame(self, con: Any) -> None:
+        super().frame(con)
+        for old, new in (
+            ("def decode(data: bytes) -> Message:", "def scan(data: bytes) -> dict[int, int]:"),
+            (_DECODE, _SCAN),
+            ("    return Message(id, ref, attributes)", "    return attributes"),
+        ):
+            self.lines[self.lines.index(old)] = new
+        self.lines.remove("    value: Any")
+
+
+def _decode_at(formats: dict[str, None], element: Any) -> list[str]:
+    """Lines of the function that reads the one attribute that a scan found."""
+    writer = _Decoder(formats)
+    writer.put(
+        0,
+        "def decode_at(data: bytes, p: int) -> Value:",
+        '    """Value of the attribute that starts at `p`, as `scan` found it; ParseError as `decode` raises."""',
+        "    size = len(data)",
+        "    value: Any",
+    )
+    inner = _Decoder(formats, inner=True)
+    inner.fields(1, element, "size")
+    return [*writer.lines, *inner.lines, "    return cast(Value, value)"]
 
 
 def _key(con: Any) -> str:
@@ -330,12 +378,19 @@ def generate() -> str:
     (nested,) = (c for c in _bare(_bare(value).subcon).cases.values() if isinstance(_bare(c), wire.Nested))
     limit = _bare(nested).limit
     bodies = []
+    frame = _bare(wire.Frame)
     for writer in (_Decoder(formats), _Encoder(formats)):
         writer.pairs(wire.KeyValues, limit)
         writer.put(0, "", "")
         writer.ends = 0
-        writer.frame(_bare(wire.Frame))
+        writer.frame(frame)
         bodies.append("\n".join(writer.lines))
+    scanner = _Scanner(formats)
+    scanner.frame(frame)
+    (listing,) = (
+        _bare(f) for f in _bare(frame.subcon.subcon).subcons if isinstance(_bare(f), wire.Attributes)
+    )
+    bodies[1:1] = ["\n".join(scanner.lines), "\n".join(_decode_at(formats, _bare(listing.subcon)))]
     packers = "\n".join(f'_{fmt} = Struct(">{fmt}")' for fmt in sorted(formats))
     return _HEAD + "\n" + packers + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
 

@@ -95,11 +95,15 @@ class Region(Subconstruct):  # type: ignore[misc]
 
 
 class Attributes(Subconstruct):  # type: ignore[misc]
-    """Elements until the end of the region, as a dict by their `id`; none twice, no more than `limit`."""
+    """Elements until the end of the region, as a dict by their `id`; none twice, no more than `limit`.
 
-    def __init__(self, limit: int, subcon: Any) -> None:
+    Of each element the dict keeps the field `keep`.
+    """
+
+    def __init__(self, limit: int, subcon: Any, keep: str = "value") -> None:
         super().__init__(subcon)
         self.limit = limit
+        self.keep = keep
 
     def _parse(self, stream: io.BytesIO, context: Any, path: str) -> Any:
         found: dict[int, Any] = {}
@@ -110,7 +114,7 @@ class Attributes(Subconstruct):  # type: ignore[misc]
             element = self.subcon._parsereport(stream, context, path)
             if element.id in found:
                 raise WireError("duplicate", start)
-            found[element.id] = element.value
+            found[element.id] = element[self.keep]
         return found
 
     def _build(self, obj: Any, stream: io.BytesIO, context: Any, path: str) -> Any:
@@ -327,19 +331,44 @@ Frame = Region(
 )
 
 
+def _skimmed(con: Any) -> Any:
+    """The same declaration with every attribute's value left as octets, and its start kept."""
+    fields = [
+        sub.name / Region(sub.subcon.lengthfield, Octets()) if sub.name == "value" else sub
+        for sub in Attribute.subcons
+    ]
+    head = [sub for sub in con.subcon.subcon.subcons if sub.name != "attributes"]
+    body = Struct(*head, "attributes" / Attributes(MAX_ATTRIBUTES, Struct(*fields), keep="start"))
+    return Region(con.lengthfield, body, whole=con.whole)
+
+
+Skimmed = _skimmed(Frame)
+
+
 def spec_decode(data: bytes) -> Message:
     """One whole frame as a Message, read by the declaration; ParseError as the codec's."""
+    message = _parsed(Frame, data)
+    assert isinstance(message, Message)
+    return message
+
+
+def spec_scan(data: bytes) -> dict[int, int]:
+    """Where each attribute of one whole frame starts, by the declaration; ParseError as the codec's `scan`."""
+    inside = Frame.lengthfield.sizeof()  # a Region counts from its own start
+    return {number: inside + start for number, start in _parsed(Skimmed, data).attributes.items()}
+
+
+def _parsed(con: Any, data: bytes) -> Any:
     stream = io.BytesIO(data)
     try:
-        message = Frame.parse_stream(stream)
+        found = con.parse_stream(stream)
     except StreamError:
         raise ParseError("truncated", len(data)) from None
     except WireError as error:
         raise ParseError(error.kind, error.offset) from None
     if _rest(stream):
         raise ParseError("trailing", stream.tell())
-    assert isinstance(message, Message)
-    return message
+    return found
 
 
 def spec_encode(message: Message) -> bytes:
