@@ -177,7 +177,8 @@ class SmartProxy:
             message.pairs(Attribute.Extensions),
         )
         keep = self._watch.is_node_dn(dn)
-        self._change(now, [dn], lambda: self.follower.snapshot(picture, keep_sources=keep), out)
+        again = not picture.owned and picture.seq > 0 and self.follower.position(dn, source) != picture.position
+        self._change(now, [dn], lambda: self.follower.snapshot(picture, keep_sources=keep), out, again)
 
     def _told_all(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
         named, upstream.named = upstream.named or {}, None
@@ -217,11 +218,18 @@ class SmartProxy:
         elif verdict is Verdict.HOLE and upstream.named is None:
             self._ask_all(now, upstream, out)
 
-    def _change(self, now: int, dns: list[str], action: Callable[[], object], out: list[AnyOutput]) -> None:
+    def _change(
+        self,
+        now: int,
+        dns: list[str],
+        action: Callable[[], object],
+        out: list[AnyOutput],
+        again: bool = False,
+    ) -> None:
         before = {dn: self.view(dn) for dn in dns if self._watch.watchers(dn)}
         action()
         for dn, old in before.items():
-            self._watch.resync(now, dn, old, self.view(dn), out)
+            self._watch.resync(now, dn, old, self.view(dn), out, again=again)
 
     def _sources(self, node: str) -> list[str]:
         return [source for source in self.follower.all_sources() if source.partition("/")[0] == node]

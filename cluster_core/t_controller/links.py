@@ -152,8 +152,8 @@ class Links:
         return [peer for peer in self.peers.values() if peer.up]
 
     def interested(self, dn: str) -> list[Peer]:
-        """The peers that want the stream of a DN."""
-        return [peer for peer in self.peers.values() if peer.up and (peer.everything or dn in peer.interest)]
+        """The peers that want the stream of a DN: who has said so hears it, though the other way may not be open yet."""
+        return [p for p in self.peers.values() if p.served and (p.everything or dn in p.interest)]
 
     def cut(self, now: int, name: str, down: bool, out: list[AnyOutput]) -> bool:
         """An operator cuts a link or mends it; False when there is no such peer."""
