@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from sortedcontainers import SortedDict
 
 from cluster_core.settings import ClusterSettings, DnType
+
+_NUMBER = re.compile(r"[0-9A-Za-z*#+._-]{1,64}")
+"""What goes out through a trunk, and into its URI: nothing that is more than a number."""
 
 _DIALLED = (DnType.EXTENSION, DnType.ROUTING_POINT)
 
@@ -39,7 +44,7 @@ class DialPlan:
         kind = self._exact.get(number)
         if kind is not None:
             return Target(kind, number, number)
-        trunk = self._trunk(number)
+        trunk = self._trunk(number) if _NUMBER.fullmatch(number) else None
         return Target(None, "", number) if trunk is None else Target(DnType.TRUNK, trunk, number)
 
     def _trunk(self, number: str) -> str | None:

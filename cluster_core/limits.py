@@ -16,6 +16,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 10_000
     calls_per_dn: int = 16
     user_data_bytes: int = 16_000
+    name_chars: int = 255
     bindings_per_dn: int = 4
     requests_in_flight: int = 4_096
     write_queue_bytes: int = 4 * 1_048_576

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tlib_proto import Attribute, KVList, LocalError, Message, encode
+
 _T = TypeVar("_T")
 _ENCODE = msgspec.msgpack.Encoder().encode
 _MARK = b"\xf4\x8f"
@@ -53,6 +55,14 @@ class Unpacker(msgspec.Struct, frozen=True):
 def unpacker(type_: Any) -> Unpacker:
     """An `Unpacker` for values of that type; make it once, it compiles the type."""
     return Unpacker(type_, msgspec.msgpack.Decoder(type_))
+
+
+def pairs_fit(pairs: KVList, most_bytes: int) -> bool:
+    """Whether a key-value list takes no more than so many octets on the wire."""
+    try:
+        return len(encode(Message(0, 0, {Attribute.UserData: pairs}))) <= most_bytes
+    except LocalError:
+        return False
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -19,6 +19,10 @@ from tlib_proto import Attribute, KVList, KVValue, Message, MessageType, PartySt
 CALLS_MAX = 10_000
 """A picture holds no more calls than a node carries; what a peer says beyond is passed over."""
 
+_CALLS_OCTETS = 62_000
+_CALL_OCTETS = 110
+"""What the calls of a picture may take of a key-value list, and what one takes but for its texts, at most."""
+
 _INT_MAX = 0x7FFF_FFFF
 _AGENT_LOGGED_OUT, _AGENT_READY, _AGENT_NOT_READY = 0, 2, 3
 _CALL_KEY = re.compile(r"(conn|ct|ps|other|node)-([1-9][0-9]{0,5})", re.ASCII)
@@ -145,6 +149,7 @@ def extensions(picture: Picture) -> KVList:
 
     `status` 1 in service, 0 not; `AgentStatus` 0 logged out, 2 ready, 3 not ready; per call N from 1
     `conn-N` (16 hexadecimal digits), `ct-N` CallType, `ps-N` PartyState, and ours: `other-N`, `node-N`.
+    Of very many calls those are left out that one list does not hold.
     """
     status = _AGENT_LOGGED_OUT
     if picture.agent_id:
@@ -152,7 +157,11 @@ def extensions(picture: Picture) -> KVList:
     pairs: list[tuple[str, KVValue]] = [("status", int(picture.in_service)), ("AgentStatus", status)]
     if picture.agent_id:
         pairs += [("AgentID", picture.agent_id), ("AgentWorkMode", picture.work_mode)]
+    room = _CALLS_OCTETS
     for n, call in enumerate(picture.calls.values(), 1):
+        room -= _CALL_OCTETS + len((call.other_dn + call.node).encode("utf-8", "surrogateescape"))
+        if room < 0:
+            break
         pairs += [
             (f"conn-{n}", f"{call.conn_id:016x}"),
             (f"ct-{n}", call.call_type),

@@ -140,7 +140,7 @@ class Requests:
             Attribute.TimeinSecs: wall // 1_000_000,
             Attribute.TimeinuSecs: wall % 1_000_000,
         }
-        if pending.dn:
+        if 0 < len(pending.dn) <= self._core.limits.name_chars:
             echo[Attribute.ThisDN] = pending.dn
         if pending.conn_id:
             echo[Attribute.ConnID] = pending.conn_id

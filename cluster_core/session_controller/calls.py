@@ -175,6 +175,10 @@ class Calls:
         """The next event of this input on the party answers that request."""
         self._causes[party.party, given] = cause
 
+    def is_expected(self, party: PartyRecord, given: PartyInput) -> bool:
+        """Whether somebody waits for this input."""
+        return (party.party, given) in self._causes
+
     def expected(self, party: PartyRecord, given: PartyInput) -> Cause | None:
         """Who waits for this input, if anybody; nobody waits any longer."""
         return self._causes.pop((party.party, given), None)

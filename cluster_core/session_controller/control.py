@@ -5,6 +5,7 @@ from __future__ import annotations
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan
 from cluster_core.outputs import AnyOutput
+from cluster_core.packing import pairs_fit
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
@@ -15,7 +16,7 @@ from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.tables import NULL, RINGING, PartyInput
 from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType
-from tlib_proto import Attribute, CallType, DNRole, KVList, Message, MessageType, encode
+from tlib_proto import Attribute, CallType, DNRole, KVList, Message, MessageType
 
 
 class Control:
@@ -55,7 +56,7 @@ class Control:
             self._requests.fail(now, cause, Condition.INVALID_CONNID, out)
             return
         party = self._calls.party_on(call, message.text(Attribute.ThisDN))
-        if party is None:
+        if party is None or party.state == NULL:
             self._requests.fail(now, cause, Condition.NO_SUCH_PARTY, out)
         elif message.id == MessageType.RequestRouteCall:
             self._routing.route(now, call, message, cause, out)
@@ -95,7 +96,7 @@ class Control:
         else:
             user_data = message.pairs(Attribute.UserData)
             kind = CallType.Outbound if target.kind is DnType.TRUNK else CallType.Internal
-            if self._too_large(user_data):
+            if not self._fits(user_data):
                 self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
                 return
             call = self._calls.create(now, kind, dn, number, user_data, out)
@@ -108,7 +109,8 @@ class Control:
 
     def _answer(self, now: int, party: PartyRecord, cause: Cause, out: list[AnyOutput]) -> None:
         """Ask the ringing phone to answer by itself: NOTIFY with Event: talk, in its early dialog (design 11)."""
-        if party.state != RINGING or self._legs.stage(party.leg) is not Stage.OUTGOING:
+        ringing = party.state == RINGING and self._legs.stage(party.leg) is Stage.OUTGOING
+        if not ringing or self._calls.is_expected(party, PartyInput.ANSWER):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
         known = self._core.settings.dns.get(party.dn)
@@ -125,7 +127,7 @@ class Control:
     def _release(
         self, now: int, call: CallRecord, party: PartyRecord, cause: Cause, out: list[AnyOutput]
     ) -> None:
-        if party.kind == "queue" or party.state == NULL:
+        if party.kind == "queue":
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
         self._calls.expect(party, PartyInput.RELEASE, cause)
@@ -146,7 +148,7 @@ class Control:
             self._requests.fail(now, cause, Condition.MISSING_ATTRIBUTE, out, attribute="UserData")
             return
         user_data = (*call.user_data, *pairs)
-        if self._too_large(user_data):
+        if not self._fits(user_data):
             self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
             return
         call.user_data = user_data
@@ -162,6 +164,5 @@ class Control:
                     ThirdPartyDN=party.dn,
                 )
 
-    def _too_large(self, pairs: KVList) -> bool:
-        size = len(encode(Message(0, 0, {Attribute.UserData: pairs})))
-        return size > self._core.limits.user_data_bytes
+    def _fits(self, pairs: KVList) -> bool:
+        return pairs_fit(pairs, self._core.limits.user_data_bytes)

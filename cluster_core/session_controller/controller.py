@@ -140,7 +140,7 @@ class SessionController:
             self._clients.unregister(client, dn)
             done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
             self._clients.answer(now, client.conn, message.ref, done, out)
-        elif (conn_id := message.number(Attribute.ConnID)) and node_of(conn_id) != self._core.node.number:
+        elif message.id != MessageType.RequestMakeCall and not self._is_here(message.number(Attribute.ConnID)):
             self._requests.refuse(now, client.conn, message, Condition.INVALID_CONNID, out)
         else:
             cause = self._requests.open(now, client.conn, message, out)
@@ -149,6 +149,9 @@ class SessionController:
 
     def _is_registered(self, client: Client, dn: str) -> bool:
         return dn in client.registered
+
+    def _is_here(self, conn_id: int) -> bool:
+        return not conn_id or node_of(conn_id) == self._core.node.number
 
     def _register(self, now: int, client: Client, dn: str, message: Message, out: list[AnyOutput]) -> None:
         known = self._core.settings.dns.get(dn)

@@ -112,7 +112,8 @@ class Talk:
     ) -> None:
         """THoldCall and TRetrieveCall: both phones get an offer from us; the event follows when both have answered."""
         other = self._calls.other(party)
-        if party.state != (CONNECTED if given is PartyInput.HOLD else HELD) or other is None:
+        fitting = party.state == (CONNECTED if given is PartyInput.HOLD else HELD)
+        if not fitting or other is None or self._calls.is_expected(party, given):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
         held = given is PartyInput.HOLD

@@ -5,6 +5,7 @@ from __future__ import annotations
 from cluster_core.clients import Clients
 from cluster_core.core import Cause, Core
 from cluster_core.outputs import AnyOutput
+from cluster_core.packing import pairs_fit
 from cluster_core.records import AgentRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
@@ -28,6 +29,13 @@ class Agents:
         agent = self.of(dn)
         given = INPUTS[message.id]
         agent_id = message.text(Attribute.AgentID)
+        for name in ("AgentID", "ThisQueue"):
+            if len(message.text(Attribute[name])) > self._core.limits.name_chars:
+                self._requests.fail(now, cause, Condition.INVALID_ATTRIBUTE, out, attribute=name)
+                return
+        if not pairs_fit(message.pairs(Attribute.Reasons), self._core.limits.user_data_bytes):
+            self._requests.fail(now, cause, Condition.INVALID_ATTRIBUTE, out, attribute="Reasons")
+            return
         if given is AgentInput.LOGIN:
             if not agent_id:
                 self._requests.fail(now, cause, Condition.MISSING_ATTRIBUTE, out, attribute="AgentID")

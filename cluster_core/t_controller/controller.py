@@ -38,7 +38,7 @@ from cluster_core.t_controller.owned import Owned
 from cluster_core.t_controller.registrations import Registrations
 from cluster_core.t_controller.streams import Streams
 from cluster_core.t_controller.tables import INPUTS
-from tlib_proto import Attribute, Message, decode, encode
+from tlib_proto import Attribute, Message, MessageType, decode, encode
 
 
 class CallSide(Protocol):
@@ -157,7 +157,8 @@ class TController:
     def call_request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
         """A request on a call goes to the node that its ConnID names; one that makes a call stays here."""
         conn_id = message.number(Attribute.ConnID)
-        if not conn_id or node_of(conn_id) == self._core.node.number:
+        here = message.id == MessageType.RequestMakeCall or not conn_id
+        if here or node_of(conn_id) == self._core.node.number:
             self.calls.request(now, message, cause, out)
             return
         for node in self._core.settings.nodes:

@@ -108,6 +108,8 @@ class Alone:
     def say(self, text: str, source: tuple[str, int], body: bytes = b"") -> list[str]:
         """A datagram by its lines; returns what the source is answered at once, by first lines."""
         before = len(self.datagrams)
+        if body:
+            text += "\nContent-Type: application/sdp"
         head = text.strip("\n").replace("\n", "\r\n")
         data = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode("utf-8", "surrogateescape") + body
         self.give(Datagram("sip", source, data))
