@@ -57,6 +57,7 @@ class Edge:
                 listeners=listeners,
                 transports={name: TRANSPORTS[name] for name in listeners if name in TRANSPORTS},
                 node=core.node.number,
+                session_types=("application/sdp",),
             ),
             seed,
         )

@@ -74,8 +74,8 @@ class Leg:
 
 def dialog_of_invite(leg: int, request: Request, tag: str, origin: Hop, contact: str) -> Dialog:
     """The callee's dialog of an INVITE that was validated (RFC 3261 section 12.1.1)."""
-    target = request.contact
-    assert target is not None
+    # Without Contact, as RFC 2543 lets it, the caller is reached at its From.
+    target = request.contact or request.from_
     return Dialog(
         leg,
         request.call_id,

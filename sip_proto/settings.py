@@ -11,7 +11,8 @@ class EndpointSettings(msgspec.Struct, frozen=True):
 
     `transports` names those listeners that are "tcp" or "tls"; the others are "udp". `node` marks the tags and
     Call-IDs that we make, 0 leaves the mark out; `supported` are option tags, in lower case, that a request may
-    require.
+    require. Where `session_types` are given, an INVITE with a body of another type is answered 415, one that accepts
+    none of them 406.
     """
 
     listeners: dict[str, Address]
@@ -22,3 +23,4 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     timings: Timings = Timings()
     limits: Limits = Limits()
     transports: dict[str, str] = {}
+    session_types: tuple[str, ...] = ()

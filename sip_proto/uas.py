@@ -166,15 +166,23 @@ class CalleeSide(CallerSide):
         self._send_bye(now, leg, leg.bye or "", out)
 
     def _receive_request(self, now: int, origin: Hop, request: Request, out: list[Output]) -> None:
-        rejection = validate(request, self._settings.supported)
+        settings = self._settings
+        invite = request.method == "INVITE"
+        rejection = validate(
+            request,
+            settings.supported,
+            types=settings.session_types if invite else (),
+            answers=settings.session_types if invite else (),
+        )
         if rejection is not None:
             self._refuse(now, origin, request, rejection, out)
             return
         method = request.method
         via = request.via
         branch = via.branch
-        if branch[:7].lower() != "z9hg4bk":
-            # A peer of RFC 2543: everything that told its transactions apart (RFC 3261 section 17.2.3).
+        if branch[:7].lower() != "z9hg4bk" or len(branch) == 7:
+            # A peer of RFC 2543, or one that writes the cookie alone: everything that told its transactions apart
+            # (RFC 3261 section 17.2.3).
             branch = f"{request.call_id}|{request.cseq[0]}|{request.from_.tag}|{request.get('Via')}"
         key = (branch, via.sent_by, "INVITE" if method == "ACK" or method == "CANCEL" else method)
         tx = self._tx.servers.get(key)

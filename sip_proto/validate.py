@@ -1,14 +1,31 @@
 """What is wrong with a request that could be parsed, as the status to answer."""
 
-from collections.abc import Container
+from collections.abc import Collection, Container
 from typing import NamedTuple
 
 from sip_proto.errors import ParseError
+from sip_proto.fields import ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE
 from sip_proto.headers import parse_number
 from sip_proto.message import Request, Response
 from sip_proto.uri import parse_uri
+from sip_proto.values_media import read_media_type
 
 _SINGLE = ("From", "To", "Call-ID", "CSeq")
+# Methods that exist: one of these is not allowed (405), any other is not implemented (501).
+_METHODS = (
+    "INVITE",
+    "BYE",
+    "OPTIONS",
+    "REGISTER",
+    "PRACK",
+    "UPDATE",
+    "INFO",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "REFER",
+    "MESSAGE",
+    "PUBLISH",
+)
 
 
 class Rejection(NamedTuple):
@@ -20,9 +37,20 @@ class Rejection(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def validate(request: Request, supported: Container[str] = ()) -> Rejection | None:
-    """Why a request must be refused before anyone acts on it, or None; `supported` are option tags (RFC
-    3261 section 8.2)."""
+def validate(
+    request: Request,
+    supported: Container[str] = (),
+    *,
+    methods: Collection[str] = (),
+    types: Collection[str] = (),
+    encodings: Container[str] = ("identity",),
+    answers: Collection[str] = (),
+) -> Rejection | None:
+    """Why a request must be refused before anyone acts on it, or None (RFC 3261 section 8.2).
+
+    `supported` are option tags. Where they are given: `methods` that are served, `types` of bodies that are read and
+    `encodings` of them, `answers` the types of which the requester must accept one; all but methods in lower case.
+    """
     if request.version != "SIP/2.0":
         return Rejection(505, "Version Not Supported")
     if request.fault is not None:
@@ -34,7 +62,7 @@ def validate(request: Request, supported: Container[str] = ()) -> Rejection | No
     method = request.method
     part = "Via"
     try:
-        _ = request.via
+        via = request.via
         part = "From"
         _ = request.from_
         part = "To"
@@ -50,29 +78,77 @@ def validate(request: Request, supported: Container[str] = ()) -> Rejection | No
         return Rejection(400, "CSeq Method Differs")
     if not request.call_id:
         return Rejection(400, "Missing Call-ID")
-    if method == "INVITE" and contact is None:
+    # A peer of RFC 2543, known by its branch, may leave it out: its From is its address.
+    if method == "INVITE" and contact is None and via.branch[:7].lower() == "z9hg4bk":
         return Rejection(400, "Missing Contact")
     if "Max-Forwards" in names and parse_number(request.get("Max-Forwards") or "", 255) is None:
         return Rejection(400, "Bad Max-Forwards")
     lengths = request.get_all("Content-Length") if names.count("Content-Length") > 1 else []
     if any(length != lengths[0] for length in lengths):
         return Rejection(400, "Conflicting Content-Length")
+    if methods and method not in methods and (rejection := _bad_method(method, methods)) is not None:
+        return rejection
     rejection = _bad_uri(request.uri)
     if rejection is None and "Require" in names and method not in ("ACK", "CANCEL"):
         unknown = [tag for tag in request.elements("Require") if tag.lower() not in supported]
         if unknown:
             return Rejection(420, "Bad Extension", (("Unsupported", ", ".join(unknown)),))
+    if rejection is None and method not in ("ACK", "CANCEL"):
+        if types and request.body:
+            rejection = _bad_body(request, types, encodings)
+        if rejection is None and answers and "Accept" in names:
+            rejection = _bad_accept(request, answers)
     return rejection
 
 
 def _bad_uri(text: str) -> Rejection | None:
     try:
-        scheme = parse_uri(text).scheme
+        uri = parse_uri(text)
     except ParseError as error:
         return Rejection(400, f"Bad Request-URI: {error.text}")
-    if scheme not in ("sip", "sips", "tel"):
+    if uri.scheme not in ("sip", "sips", "tel"):
         return Rejection(416, "Unsupported URI Scheme")
+    if uri.headers:
+        # They would become headers of the request if it were sent on (RFC 3261 section 19.1.1).
+        return Rejection(400, "Bad Request-URI: headers in it")
     return None
+
+
+def _bad_method(method: str, methods: Collection[str]) -> Rejection | None:
+    if method in ("ACK", "CANCEL"):
+        return None
+    if method in _METHODS:
+        return Rejection(405, "Method Not Allowed", (("Allow", ", ".join(methods)),))
+    return Rejection(501, "Not Implemented", (("Allow", ", ".join(methods)),))
+
+
+def _bad_body(request: Request, types: Collection[str], encodings: Container[str]) -> Rejection | None:
+    try:
+        disposition = request.one(CONTENT_DISPOSITION)
+        if disposition is not None and not disposition.required:
+            return None
+        kind = request.one(CONTENT_TYPE)
+    except ParseError as error:
+        return Rejection(400, f"Bad Content-Type: {error.text}")
+    if kind is None or kind.essence not in types:
+        return Rejection(415, "Unsupported Media Type", (("Accept", ", ".join(types)),))
+    if "Content-Encoding" in request.names and any(
+        coding.lower() not in encodings for coding in request.elements("Content-Encoding")
+    ):
+        return Rejection(415, "Unsupported Media Type", (("Accept-Encoding", "identity"),))
+    return None
+
+
+def _bad_accept(request: Request, answers: Collection[str]) -> Rejection | None:
+    try:
+        ranges = request.all(ACCEPT)
+        offers = [read_media_type(answer) for answer in answers]
+    except ParseError as error:
+        return Rejection(400, f"Bad Accept: {error.text}")
+    # An Accept with nothing in it takes nothing (RFC 3261 section 20.1).
+    if any(one.q and one.takes(offer) for one in ranges for offer in offers):
+        return None
+    return Rejection(406, "Not Acceptable")
 
 
 def response_fault(response: Response) -> str | None:

@@ -10,6 +10,8 @@ from sip_proto import (
     DialogChanged,
     DialogEnded,
     Ended,
+    Endpoint,
+    EndpointSettings,
     Invited,
     Limits,
     LocalError,
@@ -408,3 +410,33 @@ def test_a_callee_sends_a_reinvite_of_its_own_and_may_name_its_contact() -> None
     called.hear(response_to(again.to_bytes(), 200, more="Contact: <sip:alice@192.0.2.1>\r\n"))
     bye = called.inside("BYE", 2)
     assert requests(called.hear(bye)) == ["ACK"]
+
+
+def test_a_caller_of_rfc_2543_is_reached_at_its_from() -> None:
+    alone = Alone()
+    _, invited = alone.hear(request_bytes(contact="", from_="sip:old@192.0.2.7", via="SIP/2.0/UDP 192.0.2.1"))
+    assert isinstance(invited, Invited)
+    (answer,) = sent(alone.do(lambda now, out: alone.end.accept(now, invited.leg, out)))
+    ack = request_bytes("ACK", contact="", to=f"<sip:b@h>;tag={answer.to.tag}", from_="sip:old@192.0.2.7", cseq="1 ACK")
+    alone.hear(ack)
+    assert requests(alone.do(lambda now, out: alone.end.bye(now, invited.leg, out))) == ["BYE"]
+    (bye,) = sent(alone.last)
+    assert bye.start_line() == "BYE sip:old@192.0.2.7 SIP/2.0"
+
+
+def test_a_branch_that_is_the_cookie_alone_tells_nothing_apart() -> None:
+    alone = Alone()
+    for call_id in ("one", "two"):
+        out = alone.hear(request_bytes("OPTIONS", branch="z9hG4bK", call_id=call_id))
+        assert isinstance(out[0], Requested)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [("Content-Type: application/x\r\n", 415), ("Content-Type: application/sdp\r\nAccept: text/x\r\n", 406)],
+)
+def test_calls_with_other_bodies_than_the_sessions_are_refused(more: str, status: int) -> None:
+    settings = EndpointSettings(listeners={"udp": B}, session_types=("application/sdp",))
+    alone = Alone(Endpoint(settings, b"seed"))
+    assert responses(alone.hear(request_bytes(more=more, body="v=0"))) == [status]
+    assert isinstance(alone.hear(request_bytes("MESSAGE", more=more, body="hi"))[0], Requested)

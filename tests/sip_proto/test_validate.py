@@ -28,6 +28,7 @@ def test_a_good_request_passes() -> None:
         (request_bytes().replace(b"Max-Forwards: 70", b"Max-Forwards: 300"), 400, "Bad Max-Forwards"),
         (request_bytes(more="l: 7\r\n"), 400, "body shorter than Content-Length"),
         (request_bytes(uri="http://x"), 416, "Unsupported URI Scheme"),
+        (request_bytes(uri="sip:b@h?Route=%3Csip:x%3E"), 400, "Bad Request-URI: headers in it"),
         (request_bytes(uri="sip:a b@h"), 400, "Bad Request-URI: a character that no URI may hold"),
         (request_bytes(more="Require: a, path\r\nRequire: b\r\n"), 420, "Bad Extension"),
     ],
@@ -62,3 +63,54 @@ def test_responses_are_dropped_when_they_cannot_be_ours() -> None:
     assert response_fault(as_response(good.replace(b"CSeq: 1", b"CSeq: x"))) == "no number and method"
     short = good.replace(b"Content-Length: 0", b"Content-Length: 9")
     assert response_fault(as_response(short)) == "body shorter than Content-Length"
+
+
+def test_an_invite_of_rfc_2543_needs_no_contact() -> None:
+    assert validate(request(contact="", via="SIP/2.0/UDP old.example.org")) is None
+    assert validate(request(contact="", via="SIP/2.0/UDP old.example.org;branch=4")) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("INVITE", 0), ("ACK", 0), ("CANCEL", 0), ("PUBLISH", 405), ("publish", 501), ("X", 501)]
+)
+def test_methods_that_are_not_served(method: str, status: int) -> None:
+    rejection = validate(request(method), methods=("INVITE", "BYE"))
+    assert (rejection.status if rejection is not None else 0) == status
+    if rejection is not None:
+        assert rejection.headers == (("Allow", "INVITE, BYE"),)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("Content-Type: application/SDP;x=1\r\n", 0),
+        ("Content-Type: application/sdp\r\nContent-Encoding: Identity\r\n", 0),
+        ("Content-Type: application/isup\r\nContent-Disposition: signal;handling=optional\r\n", 0),
+        ("Content-Type: application/isup\r\nContent-Disposition: signal\r\n", 415),
+        ("Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n", 415),
+        ("Content-Type: application\r\n", 400),
+        ("", 415),
+    ],
+)
+def test_bodies_that_are_not_read(more: str, status: int) -> None:
+    rejection = validate(request(more=more, body="v=0"), types=("application/sdp",))
+    assert (rejection.status if rejection is not None else 0) == status
+    assert validate(request(more=more), types=("application/sdp",)) is None
+    assert validate(request("ACK", more=more, body="v=0"), types=("application/sdp",)) is None
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/*", 0),
+        ("text/plain, */*;q=0.1", 0),
+        ("application/sdp;q=0", 406),
+        ("text/nobody", 406),
+        ("", 406),
+        ("nonsense", 400),
+    ],
+)
+def test_answers_that_are_not_accepted(accept: str, status: int) -> None:
+    rejection = validate(request(more=f"Accept: {accept}\r\n"), answers=("application/sdp",))
+    assert (rejection.status if rejection is not None else 0) == status
+    assert validate(request(), answers=("application/sdp",)) is None
