@@ -31,7 +31,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A missing peer leaves a test out; where CI=true it fails."""
+    """A missing peer leaves a test out; where CI=true it fails. The RFCs' messages may be missing anywhere."""
+    if item.get_closest_marker("torture") and not os.environ.get("SIP_TORTURE"):
+        left_out["SIP_TORTURE"] = left_out.get("SIP_TORTURE", 0) + 1
+        pytest.skip("SIP_TORTURE names no folder")
     for marker in item.iter_markers("peer"):
         name = marker.args[0]
         if shutil.which(PROGRAMS.get(name, name)):
