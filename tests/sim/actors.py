@@ -311,6 +311,12 @@ class Phone:
         self.sip.reinvite(self.world.now, leg, self.out, body=body)
         self._done()
 
+    def forget(self) -> None:
+        """Begin to count afresh."""
+        self.said.clear()
+        self.offers.clear()
+        self._invite.clear()
+
     def leg(self, state: str) -> int:
         """The only call in that state."""
         found = [leg for leg, at in self.calls.items() if at == state]
