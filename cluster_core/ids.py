@@ -64,9 +64,9 @@ class Ids:
         return self._derived(b"session", self._sessions).hex()
 
     def request(self) -> int:
-        """A new request number, from 1."""
+        """A new request number, of 52 bits and never 0: a late answer to an earlier incarnation finds nobody."""
         self._requests = self._marked(self._requests + 1)
-        return self._requests
+        return (self.incarnation & INCARNATION_MAX) << 32 | self._requests
 
     def party(self) -> int:
         """A new key of a party, from 1."""

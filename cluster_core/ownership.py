@@ -138,8 +138,9 @@ class Ownership:
             if result.owner is not None:
                 self._claim_ended(now, result.dn, out)
         elif isinstance(result, Released):
-            self._core.arm("release", result.dn, None)
-            self._releasing.pop(result.dn, None)
+            if isinstance(question, Release) and question.epoch == self._releasing.get(result.dn):
+                self._core.arm("release", result.dn, None)
+                del self._releasing[result.dn]
 
     def changed(self, now: int, given: Changed, out: list[AnyOutput]) -> None:
         """A record changed; it may come before or after the answer to our own question."""

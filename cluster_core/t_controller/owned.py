@@ -70,23 +70,23 @@ class Owned:
     def bind(self, now: int, dn: str, binding: Binding, expires_us: int, out: list[AnyOutput]) -> bool:
         """A phone registered: keep its binding, or take it away when it expires at once; False if not the owner.
 
-        A DN that is being claimed keeps the binding until the claim ends.
+        A DN that is being claimed, or that waits for the node to be a member again, keeps the binding until then.
         """
-        record = self.record(dn)
-        if record is None or not self._ownership.is_mine(dn):
-            record = self._wanted.get(dn)
-            if record is None:
-                return False
+        record = self.record(dn) or self._wanted.get(dn)
+        if record is None:
+            return False
         kept = tuple(b for b in record.bindings if b.contact != binding.contact)
         if expires_us > 0:
             wall = self._core.wall_us(now)
             fresh = msgspec.structs.replace(binding, expires_at_us=wall + expires_us)
-            kept = (*kept[-(self._core.limits.bindings_per_dn - 1) :], fresh)
+            kept = (*kept, fresh)[-self._core.limits.bindings_per_dn :]
         record.bindings = kept
         if dn in self._wanted:
             return True
         self._core.store.put("dns", dn, record)
         self._rearm(now, record)
+        if not self.serves(dn):
+            return False
         if not kept:
             self.give_up(now, dn, out)
         elif not record.in_service and dn not in self._asking:
@@ -190,6 +190,7 @@ class Owned:
                 self._service(now, dn, False, out)
             record.fenced = True
             self._core.store.put("dns", dn, record)
+            self._streams.conceal(dn)
             self._asking.pop(dn, None)
             self._held.pop(dn, None)
 
@@ -228,7 +229,7 @@ class Owned:
     ) -> None:
         """A node's parties on an owned DN, afresh: the owner's picture takes them and everyone gets a Snapshot."""
         picture = self._streams.mine.get(dn)
-        if picture is None or not picture.owned:
+        if picture is None or not picture.owned or not self.serves(dn):
             return
         fresh = {c: view for c, view in picture.calls.items() if view.node != node}
         fresh.update({view.conn_id: view for view in calls})

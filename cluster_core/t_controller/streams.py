@@ -37,6 +37,7 @@ class Streams:
         self.mine: dict[str, Picture] = {}
         self.parties: Callable[[str], tuple[CallView, ...]]
         self._left_at: dict[str, int] = {}
+        self._concealed: dict[str, None] = {}
         self.follower = Follower()
 
     @property
@@ -70,6 +71,8 @@ class Streams:
         self, now: int, dn: str, event: Message, cause: Cause | None, out: list[AnyOutput], node: str = ""
     ) -> None:
         """An event of a DN of which this node is the source: give it its place and send it to everyone who watches."""
+        if dn in self._concealed:
+            return
         picture = self.mine.get(dn)
         if picture is None:
             picture = self._originate(now, dn, event.number(Attribute.ConnID), out)
@@ -100,6 +103,10 @@ class Streams:
             conns += [c for c in self._clients.bulk(dn, node_dn) if c not in conns]
         self._clients.deliver(now, conns, placed(picture, event), cause, out)
 
+    def conceal(self, dn: str) -> None:
+        """The node is no member: it says nothing more as the DN's owner, until it begins anew or ends."""
+        self._concealed[dn] = None
+
     def originate(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """The DN has no owner within reach: if this node has calls on it, it is their source from now on."""
         if dn not in self.mine and not self.is_node_dn(dn) and self.parties(dn):
@@ -121,6 +128,7 @@ class Streams:
         if old is not None and not old.owned:
             self._left_at[picture.dn] = old.seq
         self.mine[picture.dn] = picture
+        self._concealed.pop(picture.dn, None)
         for source in self.follower.sources(picture.dn):
             self.follower.forget(picture.dn, source)
         self._keep(picture)
@@ -139,6 +147,7 @@ class Streams:
 
     def end(self, now: int, dn: str, given_up: bool, out: list[AnyOutput]) -> None:
         """This node owns a DN no longer: smart clients are told, with the reason, who watches sees what is left."""
+        self._concealed.pop(dn, None)
         picture = self.mine.get(dn)
         if picture is None or not picture.owned:
             return
