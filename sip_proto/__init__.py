@@ -36,6 +36,15 @@ from sip_proto.records import (
     Unanswerable,
 )
 from sip_proto.registrar import Binding, contact_value, contacts
+from sip_proto.registration import (
+    Register,
+    Registered,
+    Registration,
+    RegistrationFailed,
+    RegistrationOutput,
+    RegistrationSettings,
+    Unregistered,
+)
 from sip_proto.resolve import Naptr, Query, Resolved, ResolveOutput, Resolver, Srv, Target
 from sip_proto.sdp import Sdp, audio, audio_answer, parse_sdp
 from sip_proto.settings import EndpointSettings
@@ -72,6 +81,12 @@ __all__ = [
     "ParseError",
     "Query",
     "Reanswered",
+    "Register",
+    "Registered",
+    "Registration",
+    "RegistrationFailed",
+    "RegistrationOutput",
+    "RegistrationSettings",
     "ReinviteCancelled",
     "Reinvited",
     "Rejected",
@@ -93,6 +108,7 @@ __all__ = [
     "Transmit",
     "TransmitStream",
     "Unanswerable",
+    "Unregistered",
     "Uri",
     "Verdict",
     "Via",
