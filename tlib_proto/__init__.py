@@ -3,7 +3,7 @@
 The specification (`wire`) and the generator are not imported here: they alone need construct.
 """
 
-from . import build, mask, origins
+from . import build, mask, origins, resume
 from .attributes import ADDED_LATER, ATTRIBUTE_NAMES, ATTRIBUTE_TYPES, Attribute, AttributeType
 from .build import error, event, missing, server_info
 from .codec import (
@@ -153,6 +153,7 @@ __all__ = [
     "origins",
     "render",
     "replace",
+    "resume",
     "scan",
     "server_info",
     "splice",

@@ -10,9 +10,13 @@ from .records import Hello, Message, Value
 VERSION = 1
 """Version of the wire format that this package speaks."""
 
+VERSIONS = (VERSION,)
+"""All versions that this package speaks."""
+
 MAX_NAME = 255
 """Characters of an application name or role."""
 
+_VERSION = re.compile(r"[0-9]{1,3}", re.ASCII)
 _VERSIONS = re.compile(r"[0-9]{1,3}(,[0-9]{1,3}){0,15}", re.ASCII)
 
 
@@ -38,6 +42,8 @@ def hello_message(hello: Hello, ref: int) -> Message:
         attributes[Attribute.Capabilities] = hello.capabilities
     if hello.keepalive_ms:
         attributes[Attribute.KeepAlive] = hello.keepalive_ms
+    if hello.keepalive_remote_ms:
+        attributes[Attribute.KeepAliveRemote] = hello.keepalive_remote_ms
     return Message(MessageType.RequestRegisterClient, ref, attributes)
 
 
@@ -62,4 +68,18 @@ def read_hello(message: Message) -> Hello | str:
         resume=message.text(Attribute.Resume),
         node=message.text(Attribute.NodeName),
         keepalive_ms=message.number(Attribute.KeepAlive),
+        keepalive_remote_ms=message.number(Attribute.KeepAliveRemote),
     )
+
+
+def negotiated(offered: tuple[int, ...], spoken: tuple[int, ...] = VERSIONS) -> int | None:
+    """The highest version that both sides speak, None when there is none."""
+    return max((version for version in offered if version in spoken), default=None)
+
+
+def chosen(linked: Message) -> int | None:
+    """The version that a server chose in EventLinkConnected; 1 when it names none, None when it names no number."""
+    text = linked.text(Attribute.ProtocolVersion)
+    if not text:
+        return VERSION
+    return int(text) if _VERSION.fullmatch(text) else None

@@ -11,12 +11,20 @@ MAX_DEPTH = 16
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Bounds of one session (ours): sizes in octets, times in microseconds."""
+    """Bounds of one session (ours): sizes in octets, times in microseconds.
+
+    `queue` and `stalled_us` are what a reader may leave unread, and for how long; `keepalive_min_us` and
+    `keepalive_max_us` hold a keep-alive time that the peer asks for (ADDP's range is 0 to 3,600 s).
+    """
 
     frame: int = 1_048_576
     hello_frame: int = 4_096
     hello_us: int = 5_000_000
     partial_frame_us: int = 5_000_000
+    queue: int = 4_194_304
+    stalled_us: int = 30_000_000
+    keepalive_min_us: int = 1_000_000
+    keepalive_max_us: int = 3_600_000_000
 
 
 LIMITS = Limits()

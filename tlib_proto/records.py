@@ -67,7 +67,11 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """First message of a connection: who dials, with what proof, what it can do, where it resumes (ours)."""
+    """First message of a connection: who dials, with what proof, what it can do, where it resumes (ours).
+
+    `keepalive_ms` is after how long in silence this side polls, `keepalive_remote_ms` after how long the other
+    side is asked to; 0 is never.
+    """
 
     application: str
     role: str
@@ -78,6 +82,7 @@ class Hello(msgspec.Struct, frozen=True):
     resume: str = ""
     node: str = ""
     keepalive_ms: int = 0
+    keepalive_remote_ms: int = 0
 
     def __repr__(self) -> str:
         secret = "***" if self.secret else ""
@@ -85,7 +90,8 @@ class Hello(msgspec.Struct, frozen=True):
             f"Hello(application={self.application!r}, role={self.role!r}, secret={secret!r}, "
             f"versions={self.versions!r}, session_id={self.session_id!r}, "
             f"capabilities={self.capabilities!r}, "
-            f"resume={self.resume!r}, node={self.node!r}, keepalive_ms={self.keepalive_ms!r})"
+            f"resume={self.resume!r}, node={self.node!r}, keepalive_ms={self.keepalive_ms!r}, "
+            f"keepalive_remote_ms={self.keepalive_remote_ms!r})"
         )
 
 

@@ -1,27 +1,33 @@
 """T-Library sessions of both roles: framing, Hello, keep-alive; octets in, outputs out.
 
 Outputs are `Write`, `Greeted`, `Linked`, `Incoming` and, last, `Ended`. A session that ended ignores what
-still arrives, holds no octets and has no deadline. The Hello is ours; keep-alive is as in ADDP: it polls
-when nothing was heard for a while, and gives the peer as long again to answer.
+still arrives, holds no octets and has no deadline. The Hello is ours; keep-alive is as in ADDP: a side polls
+when nothing was heard for a while, gives the peer as long again to answer, and may ask the peer to do so too.
+
+What a session writes waits in the host. The host reports by `queued` what its peer has not read; a peer that
+reads too little ends the session. It is not told: nothing more would reach it.
 """
 
 import re
 
 from . import build
 from .attributes import Attribute
-from .codec import HEADER_SIZE, decode, encode, frame_length, frame_reference
+from .codec import HEADER_SIZE, decode, encode, frame_id, frame_length, frame_reference
 from .error_codes import ErrorCode
 from .errors import LocalError, ParseError
-from .hello import VERSION, hello_message, read_hello
+from .hello import VERSION, chosen, hello_message, negotiated, read_hello
 from .limits import LIMITS, Limits
+from .mask import MASK_SIZE, has
 from .messages import MESSAGE_NAMES, MessageType
 from .records import Ended, Greeted, Hello, Incoming, Linked, Message, Output, Value, Write
+from .resume import position, position_of
 from .tables import CALLS, PEER_TABLES, Act, Call, EndKind, Role, State, classify
 
 _LENGTH = 4
 _TEXT_START = re.compile(rb"[A-Z]{3}[A-Z /]")
 _TLS_START = b"\x16\x03"
 _MAX_REF = 0xFFFFFFFF
+_ALWAYS = frozenset((MessageType.EventLinkConnected, MessageType.EventLinkDisconnected))
 
 
 class _Session:
@@ -42,6 +48,9 @@ class _Session:
         self._hello_deadline: int | None = None
         self._partial_deadline: int | None = None
         self._pong_deadline: int | None = None
+        self._stalled_deadline: int | None = None
+        self._queued = 0
+        self._mask: bytes | None = None  # only a client sends one, only a server has one
 
     @property
     def state(self) -> State:
@@ -64,21 +73,48 @@ class _Session:
         self.send_frame(now, encode(message), out)
 
     def send_frame(self, now: int, frame: bytes, out: list[Output]) -> None:
-        """Sends a frame that is already encoded; LocalError when not open or the frame is too large."""
+        """Sends a frame that is already encoded; LocalError when not open or the frame is too large.
+
+        What the peer's mask leaves out is not sent (`ServerSession.set_input_mask`).
+        """
         self._need(Call.SEND)
         self._check_size(frame)
-        out.append(Write(frame))
+        if self._mask is None or self.wants(frame_id(frame), frame_reference(frame)):
+            out.append(Write(frame))
+
+    def wants(self, number: int, ref: int = 0) -> bool:
+        """Whether the peer's mask lets a message through; for hosts that send one frame to many."""
+        return self._mask is None or ref != 0 or number in _ALWAYS or has(self._mask, number)
 
     def close(self, now: int, why: str, out: list[Output]) -> None:
         """Ends the session from this side; nothing happens when it has ended."""
         if self._state != State.ENDED:
             self._end(EndKind.CLOSED, why, out)
 
+    def queued(self, now: int, octets: int, out: list[Output]) -> None:
+        """The host says how many octets wait for the peer; too many, or none read for long, end the session."""
+        if self._state == State.ENDED:
+            return
+        if octets > self._limits.queue:
+            text = f"{octets} octets wait for the peer, at most {self._limits.queue}"
+            self._end(EndKind.SLOW_READER, text, out)
+            return
+        if octets == 0:
+            self._stalled_deadline = None
+        elif self._stalled_deadline is None or octets < self._queued:
+            self._stalled_deadline = now + self._limits.stalled_us
+        self._queued = octets
+
     def next_deadline(self) -> int | None:
         """Earliest moment at which `handle_timeout` has something to do, None for never."""
         deadlines = [
             d
-            for d in (self._hello_deadline, self._partial_deadline, self._keepalive_deadline())
+            for d in (
+                self._hello_deadline,
+                self._partial_deadline,
+                self._stalled_deadline,
+                self._keepalive_deadline(),
+            )
             if d is not None
         ]
         return min(deadlines) if deadlines else None
@@ -89,6 +125,8 @@ class _Session:
             self._end(EndKind.HELLO_TIMEOUT, self._hello_timeout_text(), out)
         elif self._partial_deadline is not None and now >= self._partial_deadline:
             self._end(EndKind.PARTIAL_FRAME, "The rest of a frame did not arrive in time", out)
+        elif self._stalled_deadline is not None and now >= self._stalled_deadline:
+            self._end(EndKind.SLOW_READER, f"The peer has not read {self._queued} octets in time", out)
         elif self._pong_deadline is not None and now >= self._pong_deadline:
             self._end(EndKind.KEEP_ALIVE, "The peer does not answer", out)
         else:
@@ -104,6 +142,9 @@ class _Session:
 
     def _greet(self, message: Message, out: list[Output]) -> None:
         raise NotImplementedError
+
+    def _note(self, message: Message) -> None:
+        """Sees every message that is delivered."""
 
     # -- framing ------------------------------------------------------------------------------------------
 
@@ -184,11 +225,13 @@ class _Session:
         what = classify(message.id, message.id in MESSAGE_NAMES)
         act, following = self._table[self._state][what]
         if act == Act.DELIVER:
+            self._note(message)
             out.append(Incoming(message))
         elif act == Act.PONG:
             out.append(Write(encode(Message(MessageType.Pong, message.ref))))
         elif act == Act.GREET or act == Act.LINK:
             self._state = following
+            self._note(message)
             self._greet(message, out)
         elif act == Act.UNSUPPORTED:
             self._answer(message, ErrorCode.UNSUP_OPER, f"Unsupported operation: {message.name}", out)
@@ -220,6 +263,12 @@ class _Session:
         if len(frame) > self._limits.frame:
             raise LocalError(f"frame of {len(frame)} octets, at most {self._limits.frame}")
 
+    def _asked(self, remote_ms: int) -> None:
+        """The peer asks this side to poll: the shorter of its time and our own holds."""
+        if remote_ms:
+            asked = max(self._limits.keepalive_min_us, min(remote_ms * 1_000, self._limits.keepalive_max_us))
+            self._keepalive_us = min(self._keepalive_us, asked) if self._keepalive_us > 0 else asked
+
     def _keepalive_deadline(self) -> int | None:
         if self._pong_deadline is not None:
             return self._pong_deadline
@@ -230,7 +279,7 @@ class _Session:
     def _end(self, kind: EndKind, text: str, out: list[Output]) -> None:
         self._state = State.ENDED
         self._buffer = bytearray()
-        self._hello_deadline = self._partial_deadline = self._pong_deadline = None
+        self._hello_deadline = self._partial_deadline = self._pong_deadline = self._stalled_deadline = None
         out.append(Ended(kind, text))
 
 
@@ -242,17 +291,35 @@ class ServerSession(_Session):
     def __init__(self, now: int, limits: Limits = LIMITS, keepalive_us: int = 0) -> None:
         super().__init__(now, State.HELLO, limits, keepalive_us)
         self._hello_deadline = now + limits.hello_us
+        self._remote_ms = 0
+
+    @property
+    def input_mask(self) -> bytes | None:
+        """The mask that holds, None when the client wants everything."""
+        return self._mask
 
     def accept(
-        self, now: int, attributes: dict[int, Value], out: list[Output], keepalive_us: int | None = None
+        self,
+        now: int,
+        attributes: dict[int, Value],
+        out: list[Output],
+        keepalive_us: int | None = None,
+        keepalive_remote_us: int = 0,
     ) -> None:
-        """Answers the Hello by EventLinkConnected with these attributes; frames that waited follow."""
+        """Answers the Hello by EventLinkConnected with these attributes; frames that waited follow.
+
+        `keepalive_us` is after how long in silence this side polls (None: as constructed; the client may have
+        asked for less), `keepalive_remote_us` after how long the client is asked to.
+        """
         following = self._need(Call.ACCEPT)
+        if keepalive_remote_us:
+            attributes = {**attributes, Attribute.KeepAliveRemote: keepalive_remote_us // 1_000}
         frame = encode(Message(MessageType.EventLinkConnected, self._hello_ref, attributes))
         self._check_size(frame)
         self._state = following
         if keepalive_us is not None:
             self._keepalive_us = keepalive_us
+        self._asked(self._remote_ms)
         self._hello_deadline = None
         self._heard = now
         out.append(Write(frame))
@@ -264,6 +331,35 @@ class ServerSession(_Session):
         frame = encode(build.error(self._hello_ref, code, text))
         out.append(Write(frame))
         self._end(EndKind.REFUSED, text, out)
+
+    def disconnect(
+        self, now: int, attributes: dict[int, Value], out: list[Output], code: int = 0, text: str = ""
+    ) -> None:
+        """Tells the client by EventLinkDisconnected, with its reason if there is one, and ends.
+
+        It answers a Hello that waits. A server whose link alone is down sends the event and stays.
+        """
+        self._need(Call.DISCONNECT)
+        told = dict(attributes)
+        if code:
+            told[Attribute.ErrorCode] = int(code)
+        if text:
+            told[Attribute.ErrorMessage] = text
+        ref = self._hello_ref if self._state == State.GREETED else 0
+        frame = encode(Message(MessageType.EventLinkDisconnected, ref, told))
+        self._check_size(frame)
+        out.append(Write(frame))
+        self._end(EndKind.DISCONNECTED, text or "The server ends the session", out)
+
+    def set_input_mask(self, now: int, mask: bytes | None) -> None:
+        """From now on unsolicited events whose bit is not set are left out; None lifts the mask.
+
+        Answers, EventLinkConnected and EventLinkDisconnected are sent whatever the mask says.
+        """
+        self._need(Call.SET_MASK)
+        if mask is not None and len(mask) != MASK_SIZE:
+            raise LocalError(f"input mask of {len(mask)} octets, not {MASK_SIZE}")
+        self._mask = mask
 
     def _hello_timeout_text(self) -> str:
         return (
@@ -279,11 +375,12 @@ class ServerSession(_Session):
         if isinstance(hello, str):
             self._answer(message, ErrorCode.INVALID_ATTR, hello, out)
             self._end(EndKind.UNEXPECTED, hello, out)
-        elif VERSION not in hello.versions:
+        elif negotiated(hello.versions) is None:
             text = f"Wrong protocol version, this server speaks {VERSION}"
             self._answer(message, ErrorCode.PROTO_VERS, text, out)
             self._end(EndKind.VERSION, text, out)
         else:
+            self._remote_ms = hello.keepalive_remote_ms
             out.append(Greeted(hello, message.ref))
 
 
@@ -303,6 +400,12 @@ class ClientSession(_Session):
             raise LocalError(f"no ReferenceID: {first_ref}")
         self._hello = hello
         self._first_ref = first_ref
+        self._position: tuple[int, int] | None = None
+
+    @property
+    def resume(self) -> str:
+        """Position behind the last event that says its own, for the next session's Hello; empty when there is none."""
+        return "" if self._position is None else position(*self._position)
 
     def start(self, now: int, out: list[Output]) -> None:
         """Writes Hello; LocalError when it cannot be said."""
@@ -325,8 +428,16 @@ class ClientSession(_Session):
     def _hello_timeout_text(self) -> str:
         return "No EventLinkConnected in time"
 
+    def _note(self, message: Message) -> None:
+        self._position = position_of(message) or self._position
+
     def _greet(self, message: Message, out: list[Output]) -> None:
         self._hello_deadline = None
+        if chosen(message) not in self._hello.versions:
+            text = f"The server chose protocol version {message.text(Attribute.ProtocolVersion)!r:.20}"
+            self._end(EndKind.VERSION, text, out)
+            return
+        self._asked(message.number(Attribute.KeepAliveRemote))
         out.append(Linked(message))
 
 

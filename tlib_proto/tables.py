@@ -61,6 +61,8 @@ class Call(IntEnum):
     REFUSE = 2
     SEND = 3
     CLOSE = 4
+    DISCONNECT = 5
+    SET_MASK = 6
 
 
 class EndKind(StrEnum):
@@ -77,6 +79,8 @@ class EndKind(StrEnum):
     UNEXPECTED = "unexpected"
     EARLY = "early"
     NOT_TLIB = "not-tlib"
+    DISCONNECTED = "disconnected"
+    SLOW_READER = "slow-reader"
 
 
 INPUTS: dict[int, Input] = {
@@ -152,6 +156,8 @@ CALLS: dict[Call, dict[State, State]] = {
         State.OPEN: State.ENDED,
         State.ENDED: State.ENDED,
     },
+    Call.DISCONNECT: {State.GREETED: State.ENDED, State.OPEN: State.ENDED},
+    Call.SET_MASK: {State.OPEN: State.OPEN},
 }
 
 

@@ -4,12 +4,14 @@ from hypothesis import strategies as st
 
 from tests.tlib_proto.pair import HELLO, Pair
 from tests.tlib_proto.strategies import messages
+from tlib_proto import mask
 from tlib_proto.codec import decode, encode
 from tlib_proto.constants import Attribute, ErrorCode, MessageType
 from tlib_proto.errors import LocalError
 from tlib_proto.hello import hello_message
 from tlib_proto.limits import Limits
 from tlib_proto.records import Ended, Greeted, Hello, Incoming, Linked, Message, Write
+from tlib_proto.resume import read_position
 from tlib_proto.session import ClientSession, ServerSession
 from tlib_proto.tables import INPUTS, PEER_TABLES, Act, Input, Role, State
 
@@ -86,7 +88,7 @@ def test_a_client_says_hello_sends_a_request_and_hears_an_event():
 
 
 def test_everything_in_a_hello_arrives():
-    hello = Hello("app", "peer", "secret", (1, 2), "s-1", (("node-dns", 1),), "17", "n1", 2000)
+    hello = Hello("app", "peer", "secret", (1, 2), "s-1", (("node-dns", 1),), "17", "n1", 2000, 3000)
     pair = Pair(hello)
     pair.start()
     assert pair.at_server == [Greeted(hello, 1)]
@@ -180,6 +182,8 @@ CALLS = {
     "send": lambda session: session.send(0, REGISTER, []),
     "send_frame": lambda session: session.send_frame(0, b"", []),
     "request": lambda session: session.request(0, REGISTER, []),
+    "disconnect": lambda session: session.disconnect(0, {}, []),
+    "set_input_mask": lambda session: session.set_input_mask(0, None),
 }
 
 
@@ -190,6 +194,9 @@ CALLS = {
         (server, "refuse"),
         (server, "send"),
         (server, "send_frame"),
+        (server, "disconnect"),
+        (server, "set_input_mask"),
+        (lambda: server(State.GREETED), "set_input_mask"),
         (lambda: server(State.GREETED), "send"),
         (lambda: server(State.OPEN), "accept"),
         (lambda: server(State.OPEN), "refuse"),
@@ -476,6 +483,212 @@ def test_accept_chooses_the_keep_alive():
     session = server(State.GREETED, keepalive_us=SECOND)
     session.accept(7, {}, [], keepalive_us=0)
     assert session.next_deadline() is None
+
+
+def test_both_sides_times_are_handed_over_and_both_sides_poll():
+    """One side alone knows both times, as ADDP has it: the other polls because it was asked to."""
+    for hello, accepted in (
+        (Hello("desk", "desktop", keepalive_ms=2000, keepalive_remote_ms=3000), {}),
+        (HELLO, {"keepalive_us": 3 * SECOND, "keepalive_remote_us": 2 * SECOND}),
+    ):
+        pair = Pair(hello)
+        pair.client = ClientSession(pair.now, hello, keepalive_us=hello.keepalive_ms * 1000)
+        pair.start()
+        out = []
+        pair.server.accept(pair.now, {}, out, **accepted)
+        pair.carry([], out)
+        assert pair.server.next_deadline() == pair.now + 3 * SECOND
+        assert pair.client.next_deadline() == pair.now + 2 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("own_us", "asked_ms", "wait_us"),
+    [
+        (0, 0, None),
+        (0, 5_000, 5 * SECOND),
+        (2 * SECOND, 5_000, 2 * SECOND),
+        (5 * SECOND, 2_000, 2 * SECOND),
+        (0, 1, SECOND),
+        (0, 0xFFFFFFFF, 3600 * SECOND),
+        (SECOND // 10, 5_000, SECOND // 10),
+    ],
+)
+def test_the_shorter_time_holds_and_what_is_asked_has_bounds(own_us, asked_ms, wait_us):
+    linked = Message(MessageType.EventLinkConnected, 1, {Attribute.KeepAliveRemote: asked_ms})
+    session = client(State.HELLO, keepalive_us=own_us)
+    feed(session, encode(linked))
+    assert session.next_deadline() == wait_us
+    session = ServerSession(0)
+    feed(session, encode(hello_message(Hello("desk", "desktop", keepalive_remote_ms=asked_ms), 1)))
+    session.accept(0, {}, [], keepalive_us=own_us)
+    assert session.next_deadline() == wait_us
+
+
+def test_one_sided_polling_is_enough_for_the_side_that_polls():
+    pair = Pair()
+    pair.client = ClientSession(pair.now, HELLO, keepalive_us=SECOND)
+    pair.open()
+    assert pair.server.next_deadline() is None
+    pair.now += SECOND
+    out = []
+    pair.client.handle_timeout(pair.now, out)
+    pair.carry(out, [])
+    assert pair.client.next_deadline() == pair.now + SECOND
+
+
+# -- versions
+
+
+@pytest.mark.parametrize(
+    ("text", "end"), [(None, None), ("1", None), ("2", "version"), ("x", "version"), ("1" * 9, "version")]
+)
+def test_a_client_takes_only_a_version_that_it_offered(text, end):
+    attributes = {} if text is None else {Attribute.ProtocolVersion: text}
+    session = client(State.HELLO)
+    out = feed(session, encode(Message(MessageType.EventLinkConnected, 1, attributes)))
+    if end is None:
+        assert session.state == State.OPEN
+    else:
+        assert gone(session, out, end)
+
+
+# -- input mask
+
+
+RINGING = Message(MessageType.EventRinging, 0, {Attribute.ThisDN: "1001"})
+
+
+def test_a_mask_leaves_out_unsolicited_events_and_no_answers():
+    session = server(State.OPEN)
+    assert session.input_mask is None
+    session.set_input_mask(0, mask.pack([MessageType.EventRegistered]))
+    out = []
+    answer = Message(MessageType.EventRinging, 5)
+    down = Message(MessageType.EventLinkDisconnected)
+    for message in (
+        RINGING,
+        answer,
+        Message(MessageType.EventRegistered),
+        down,
+        Message(MessageType.PeerMessage),
+    ):
+        session.send(0, message, out)
+        assert session.wants(message.id, message.ref) == (message is not RINGING)
+    assert [m.id for m in wrote(out)] == [60, 53, 94, 1002]
+    session.set_input_mask(0, None)
+    session.send(0, RINGING, out)
+    assert wrote(out)[-1] == RINGING
+
+
+@pytest.mark.parametrize("size", [0, 63, 65])
+def test_a_mask_has_its_size(size):
+    session = server(State.OPEN)
+    with pytest.raises(LocalError, match="not 64"):
+        session.set_input_mask(0, bytes(size))
+    assert session.input_mask is None
+
+
+# -- readers that do not read
+
+
+def test_too_much_unread_ends_the_session():
+    session = server(State.OPEN, limits=Limits(queue=100))
+    out = []
+    session.queued(0, 100, out)
+    assert out == []
+    session.queued(0, 101, out)
+    assert "at most 100" in out[-1].text
+    assert gone(session, out, "slow-reader")
+    session.queued(0, 1000, out)
+    assert len(out) == 1
+
+
+@pytest.mark.parametrize("make", [server, client])
+def test_a_reader_that_stalls_ends_the_session_and_one_that_crawls_does_not(make):
+    session = make(State.OPEN)
+    out = []
+    session.queued(0, 50, out)
+    assert session.next_deadline() == LIMITS.stalled_us
+    session.queued(10, 60, out)
+    assert session.next_deadline() == LIMITS.stalled_us
+    session.queued(20, 59, out)
+    assert session.next_deadline() == LIMITS.stalled_us + 20
+    session.queued(30, 0, out)
+    assert session.next_deadline() is None
+    session.queued(40, 50, out)
+    session.handle_timeout(LIMITS.stalled_us + 39, out)
+    assert out == []
+    session.handle_timeout(LIMITS.stalled_us + 40, out)
+    assert "50 octets" in out[-1].text
+    assert gone(session, out, "slow-reader")
+
+
+# -- the link
+
+
+def test_a_server_says_why_it_disconnects():
+    pair = Pair()
+    pair.open()
+    out = []
+    pair.server.disconnect(pair.now, {Attribute.TimeinSecs: 1}, out, ErrorCode.NO_SWITCH, "Shutting down")
+    assert gone(pair.server, out, "disconnected")
+    assert out[-1].text == "Shutting down"
+    pair.carry([], out[:-1])
+    told = pair.at_client[-1].message
+    assert told == Message(
+        MessageType.EventLinkDisconnected,
+        0,
+        {Attribute.TimeinSecs: 1, Attribute.ErrorCode: 54, Attribute.ErrorMessage: "Shutting down"},
+    )
+    assert pair.client.state == State.OPEN
+
+
+def test_a_hello_may_be_answered_by_a_link_that_is_down():
+    pair = Pair()
+    pair.start()
+    out = []
+    pair.server.disconnect(pair.now, {}, out)
+    assert gone(pair.server, out, "disconnected")
+    pair.carry([], out[:-1])
+    assert pair.at_client[0].message.ref == 1
+    assert pair.at_client[-1].kind == "refused"
+
+
+def test_a_disconnect_that_cannot_be_said_changes_nothing():
+    session = server(State.OPEN)
+    with pytest.raises(LocalError):
+        session.disconnect(0, {Attribute.SessionID: 5}, [])
+    assert session.state == State.OPEN
+
+
+def test_a_link_may_go_down_and_come_back_on_an_open_session():
+    pair = Pair()
+    pair.open()
+    for kind in (MessageType.EventLinkDisconnected, MessageType.EventLinkConnected):
+        out = []
+        pair.server.send(pair.now, Message(kind), out)
+        pair.carry([], out)
+        assert pair.at_client[-1] == Incoming(Message(kind))
+
+
+# -- position
+
+
+def test_a_client_knows_where_it_was():
+    session = client(State.OPEN)
+    assert session.resume == ""
+    where = {Attribute.ServerStartTime: 0x65, Attribute.EventSequenceNumber: 0x1F}
+    feed(session, encode(Message(MessageType.EventRinging, 0, where)))
+    feed(session, encode(Message(MessageType.EventRegistered)))
+    assert session.resume == "0000000000000065-000000000000001f"
+    session.close(0, "", [])
+    assert read_position(session.resume) == (0x65, 0x1F)
+
+
+def test_the_position_of_the_first_event_counts():
+    session = client(State.HELLO)
+    feed(session, encode(Message(MessageType.EventLinkConnected, 1, {Attribute.EventSequenceNumber: 5})))
+    assert read_position(session.resume) == (0, 5)
 
 
 def test_closing_says_why():
