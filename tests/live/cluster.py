@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+from refserver.addresses import split_address
 from refserver.client import Client, connect
 from refserver.demo_cast import Server
 from refserver.phone import Phone
+from tlib_proto.constants import Attribute
+from tlib_proto.records import Message
 
 SECRET = "demo"
 PASSWORD = "demo"
 DEADLINE_S = 60
+POLL_S = 0.02
 ROLES = {
     "tlib": "router",
     "iproxy": "reporting",
@@ -93,9 +100,54 @@ class Cluster:
         self._clients.append(client)
         return client
 
-    async def phone(self, number: str, node: str, register: bool = True, **options: bool) -> Phone:
+    async def desktop(self, node: str, *dns: str, application: str = "desk") -> Client:
+        """A desktop that registered DNs; its name gives it no right to own any."""
+        client = await self.client(node, "tcontroller", "desktop", application)
+        for dn in dns:
+            await client.register_address(dn)
+        return client
+
+    async def view(self, node: str, dn: str) -> dict[str, Any]:
+        """What a desktop that comes new to a node is told of a DN: its state, its calls, its place in whose stream."""
+        host, port = self.address(node, "tcontroller")
+        async with await connect(host, port, application="viewer", role="desktop") as client:
+            return picture(await client.register_address(dn))
+
+    async def status(self, node: str) -> dict[str, Any]:
+        """What the control port says of a node."""
+        answer = await self.ask("GET", "/status")
+        return answer[f"{node}/a"]["node"]  # type: ignore[no-any-return]
+
+    async def link(self, state: str) -> None:
+        """Cut the link of the two nodes, or restore it."""
+        await self.ask("POST", "/link", {"a": "n1", "b": "n2", "state": state})
+
+    async def until_status(self, what: Callable[[dict[str, Any], dict[str, Any]], bool]) -> None:
+        """Wait until the control port says of n1 and n2 what the function accepts."""
+        async with asyncio.timeout(10):
+            while not what(await self.status("n1"), await self.status("n2")):
+                await asyncio.sleep(POLL_S)  # the control port tells nothing by itself
+
+    async def ask(self, method: str, path: str, body: object = None) -> Any:
+        """One request to the control port, which must answer 200."""
+        return await asyncio.to_thread(self._ask, method, path, body)
+
+    def _ask(self, method: str, path: str, body: object) -> Any:
+        host, port = split_address(self.server.ready["control"])
+        connection = http.client.HTTPConnection(host, port, timeout=5)
+        try:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"} if text else {})
+            response = connection.getresponse()
+            answer = response.read()
+            assert response.status == 200, answer
+            return json.loads(answer)
+        finally:
+            connection.close()
+
+    async def phone(self, number: str, node: str, register: bool = True, **options: Any) -> Phone:
         """A phone at a node, registered unless told otherwise."""
-        phone = Phone(number, PASSWORD, self.address(node, "sip"), **options)  # type: ignore[arg-type]
+        phone = Phone(number, PASSWORD, self.address(node, "sip"), **options)
         self._phones.append(phone)
         await phone.start()
         if register:
@@ -107,6 +159,16 @@ class Cluster:
             await phone.aclose()
         for client in self._clients:
             await client.aclose()
+
+
+def picture(message: Message) -> dict[str, Any]:
+    """EventRegistered as a picture of its DN."""
+    return {
+        "pairs": dict(message.pairs(Attribute.Extensions)),
+        "agent": message.text(Attribute.AgentID),
+        "source": message.text(Attribute.Source),
+        "place": (message.number(Attribute.DNEpoch), message.number(Attribute.DNSequence)),
+    }
 
 
 @asynccontextmanager
