@@ -12,6 +12,31 @@ _MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly
 _ORIGIN = re.compile(r"(o=\S+ \S+ )([0-9]{1,19})( .*)\Z")
 _MEDIA = re.compile(r"m=(\S+) ([0-9]{1,5})(/[0-9]+)? (\S+) (\S.*)\Z")
 _MOST_LINES = 2_000
+_RTPMAP = re.compile(r"a=rtpmap:([0-9]{1,3}) +([^\s/]+)/([0-9]{1,9})(?:/([0-9]{1,3}))?[ \t]*\Z")
+_FMTP = re.compile(r"a=fmtp:([0-9]{1,3}) +(.*)\Z")
+# Payload types that mean a codec without rtpmap (RFC 3551 section 6).
+_STATIC = {
+    "0": ("PCMU", 8000, 1),
+    "3": ("GSM", 8000, 1),
+    "4": ("G723", 8000, 1),
+    "5": ("DVI4", 8000, 1),
+    "6": ("DVI4", 16000, 1),
+    "7": ("LPC", 8000, 1),
+    "8": ("PCMA", 8000, 1),
+    "9": ("G722", 8000, 1),
+    "10": ("L16", 44100, 2),
+    "11": ("L16", 44100, 1),
+    "12": ("QCELP", 8000, 1),
+    "13": ("CN", 8000, 1),
+    "14": ("MPA", 90000, 1),
+    "15": ("G728", 8000, 1),
+    "18": ("G729", 8000, 1),
+    "26": ("JPEG", 90000, 1),
+    "31": ("H261", 90000, 1),
+    "32": ("MPV", 90000, 1),
+    "33": ("MP2T", 90000, 1),
+    "34": ("H263", 90000, 1),
+}
 _NAMES = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "101": "telephone-event/8000"}
 
 
@@ -22,6 +47,25 @@ class Media(NamedTuple):
     port: int
     transport: str
     formats: tuple[str, ...]
+
+
+class Codec(NamedTuple):
+    """What a format of an RTP stream is: name as written, clock in Hz, channels, fmtp text (RFC 8866 section 6.6)."""
+
+    payload: str
+    name: str
+    clock_hz: int
+    channels: int
+    fmtp: str
+
+
+class Stream(NamedTuple):
+    """A media section read whole: an RTP format without codec is left out of `codecs` (RFC 8866 section 5.14)."""
+
+    media: Media
+    direction: str
+    address: str
+    codecs: tuple[Codec, ...]
 
 
 class Sdp:
@@ -48,6 +92,45 @@ class Sdp:
             found.append(Media(parts[1], int(parts[2]), parts[4], tuple(parts[5].split())))
         return found
 
+    def streams(self) -> list[Stream]:
+        """Every media section with direction, address and codecs; ParseError as `media` (RFC 3264, RFC 8866)."""
+        own = self._own_direction(-1) or "sendrecv"
+        place = self._own_address(-1)
+        found = []
+        for section, media in enumerate(self.media()):
+            address = self._own_address(section) or place
+            direction = _held(self._own_direction(section) or own, address)
+            found.append(Stream(media, direction, address, self._codecs(section, media)))
+        return found
+
+    def attribute(self, name: str, section: int = -1) -> str | None:
+        """The text of the first `a=name` of a media section, of the session for -1; None when there is none (RFC 8866
+        section 5.13)."""
+        return next(iter(self.attributes(name, section)), None)
+
+    def attributes(self, name: str, section: int = -1) -> list[str]:
+        """The text of every `a=name` of a media section, of the session for -1 (RFC 8866 section 5.13)."""
+        start, stop = self._range(section)
+        values = []
+        for line in self.lines[start:stop]:
+            if line[:2] == "a=":
+                key, _, value = line[2:].partition(":")
+                if key.strip() == name:
+                    values.append(value)
+        return values
+
+    def _codecs(self, section: int, media: Media) -> tuple[Codec, ...]:
+        known = {payload: _STATIC[payload] for payload in media.formats if payload in _STATIC}
+        fmtp: dict[str, str] = {}
+        start, stop = self._range(section)
+        for line in self.lines[start:stop]:
+            if (mapped := _RTPMAP.match(line)) is not None:
+                known[mapped[1]] = (mapped[2], int(mapped[3]), int(mapped[4] or 1))
+            elif (tuned := _FMTP.match(line)) is not None:
+                fmtp.setdefault(tuned[1], tuned[2])
+        payloads = [payload for payload in media.formats if payload in known]
+        return tuple([Codec(payload, *known[payload], fmtp.get(payload, "")) for payload in payloads])
+
     def _range(self, section: int) -> tuple[int, int]:
         if section < 0:
             return 0, self.sections[0] if self.sections else len(self.lines)
@@ -67,20 +150,19 @@ class Sdp:
         if section >= len(self.sections):
             return self._own_direction(-1) or "sendrecv"
         own = self._own_direction(section) or self._own_direction(-1) or "sendrecv"
-        if self.address(section) == "0.0.0.0":
-            return {"sendrecv": "sendonly", "recvonly": "inactive"}.get(own, own)
-        return own
+        return _held(own, self.address(section))
 
     def address(self, section: int = 0) -> str:
         """The connection address of a media section, else the session's, else empty (RFC 8866 section
         5.7)."""
-        for part in (section, -1):
-            if part >= len(self.sections):
-                continue
-            start, stop = self._range(part)
-            for line in self.lines[start:stop]:
-                if line[:2] == "c=":
-                    return line.rpartition(" ")[2].partition("/")[0]
+        own = self._own_address(section) if section < len(self.sections) else ""
+        return own or self._own_address(-1)
+
+    def _own_address(self, section: int) -> str:
+        start, stop = self._range(section)
+        for line in self.lines[start:stop]:
+            if line[:2] == "c=":
+                return line.rpartition(" ")[2].partition("/")[0]
         return ""
 
     def with_direction(self, direction: str) -> "Sdp":
@@ -108,6 +190,13 @@ class Sdp:
                 lines[at] = f"{found[1]}{int(found[2]) + 1}{found[3]}"
                 break
         return Sdp(lines, self.end)
+
+
+def _held(direction: str, address: str) -> str:
+    # The hold of RFC 2543 (RFC 3264 section 8.4).
+    if address == "0.0.0.0":
+        return {"sendrecv": "sendonly", "recvonly": "inactive"}.get(direction, direction)
+    return direction
 
 
 def parse_sdp(body: bytes) -> Sdp:

@@ -1,7 +1,7 @@
 import pytest
 
 from sip_proto import LocalError, ParseError, audio, audio_answer, parse_sdp
-from sip_proto.sdp import Media
+from sip_proto.sdp import Codec, Media
 
 OFFER = (
     b"v=0\r\no=- 5 7 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\na=x-own:\xff\r\n"
@@ -25,6 +25,32 @@ def test_media_directions_and_addresses_are_read() -> None:
     assert [sdp.address(), sdp.address(1)] == ["192.0.2.1", "192.0.2.3"]
     assert parse_sdp(b"v=0\r\na=inactive\r\n").direction() == "inactive"
     assert parse_sdp(b"v=0\r\n").address() == ""
+
+
+def test_streams_have_direction_address_and_codecs() -> None:
+    body = (
+        b"v=0\r\nc=IN IP4 192.0.2.1\r\na=recvonly\r\nm=audio 4000 RTP/AVP 0 18 96 97 x\r\n"
+        b"a=rtpmap:96 opus/48000/2\r\na=rtpmap:97 broken\r\na=fmtp:96 useinbandfec=1\r\na=fmtp:96 again\r\n"
+        b"m=video 0 RTP/AVP 31\r\nc=IN IP4 0.0.0.0\r\na=sendrecv\r\nm=application 9 udp wb\r\n"
+    )
+    one, two, three = parse_sdp(body).streams()
+    assert (one.direction, one.address) == ("recvonly", "192.0.2.1")
+    assert one.codecs == (
+        Codec("0", "PCMU", 8000, 1, ""),
+        Codec("18", "G729", 8000, 1, ""),
+        Codec("96", "opus", 48000, 2, "useinbandfec=1"),
+    )
+    assert (two.direction, two.address, two.codecs[0].name) == ("sendonly", "0.0.0.0", "H261")
+    assert three.codecs == ()
+    assert parse_sdp(b"v=0\r\n").streams() == []
+
+
+def test_attributes_are_found_by_section() -> None:
+    media = b"m=audio 1 x y\r\na=mid:1\r\na=crypto:1\r\na=crypto:2\r\na=rtcp-mux\r\n"
+    sdp = parse_sdp(b"v=0\r\na=group:BUNDLE 1\r\n" + media)
+    assert sdp.attribute("group") == "BUNDLE 1"
+    assert (sdp.attribute("mid"), sdp.attribute("mid", 0), sdp.attribute("rtcp-mux", 0)) == (None, "1", "")
+    assert sdp.attributes("crypto", 0) == ["1", "2"]
 
 
 def test_a_null_address_is_hold() -> None:
