@@ -6,6 +6,7 @@ by the rooms that it is handed to.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -36,8 +37,9 @@ from cluster_core.t_controller.link_records import (
     Serve,
     Snapshot,
 )
-from tlib_proto import Attribute, Greeted, Hello, Message, MessageType, encode
+from tlib_proto import Attribute, Greeted, Hello, Message, MessageType, decode, encode
 
+_INCARNATION = re.compile(r"[0-9]{1,7}", re.ASCII)
 _UNPACKER: Any = unpacker(AnyLinkMessage)
 
 
@@ -181,10 +183,9 @@ class Links:
         """A peer has dialled us: accept it, unless it is unknown, cut off, or an older incarnation."""
         hello = record.hello
         peer = self.peers.get(hello.node)
-        incarnation = (
-            int(hello.session_id) if hello.session_id.isascii() and hello.session_id.isdigit() else -1
-        )
-        if peer is None or peer.cut or incarnation < peer.incarnation or not self._core.ids.incarnation:
+        incarnation = _incarnation(hello.session_id)
+        old = incarnation < (1 if peer is None else max(1, peer.incarnation))
+        if peer is None or peer.cut or old or not self._core.ids.incarnation:
             refusal = REFUSALS[Condition.LINK_REFUSED]
             out.append(Fault(Subsystem.T_CONTROLLER, "link-refused", f"peer {hello.node!r}", client.conn))
             self._edge.refuse(now, client.conn, refusal.code, refusal.text, out)
@@ -213,8 +214,7 @@ class Links:
         if peer is None or peer.dialled_up:
             return
         peer.dialled_up = True
-        text = message.text(Attribute.SessionID)
-        self._met(now, peer, int(text) if text.isascii() and text.isdigit() else 0, out)
+        self._met(now, peer, _incarnation(message.text(Attribute.SessionID)), out)
         if peer.up:
             self._came_up(now, peer, out)
 
@@ -258,6 +258,7 @@ class Links:
             return
         try:
             body: AnyLinkMessage = _UNPACKER.unpack(message.octets(Attribute.PeerBody))
+            _check_frame(body)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             out.append(Fault(Subsystem.T_CONTROLLER, "link-message", f"{peer.name}: {error}", conn))
             self.drop(now, peer, "a link message that cannot be read", out)
@@ -387,6 +388,19 @@ class Links:
             self._core.arm("linkreq", number, None)
             self.user.replied(now, self._waiting.pop(number)[1], None, out)
         self.user.peer_down(now, peer, out)
+
+
+def _check_frame(message: AnyLinkMessage) -> None:
+    """ParseError when a link message carries a frame that is none."""
+    carrier = message.body if isinstance(message, Request | Reply) else message
+    frame = carrier.frame if isinstance(carrier, Event | Forward | Serve | Outcome) else b""
+    if frame or isinstance(carrier, Event | Serve):
+        decode(frame)
+
+
+def _incarnation(text: str) -> int:
+    """The incarnation that a peer names, 0 for none."""
+    return int(text) if _INCARNATION.fullmatch(text) else 0
 
 
 def _frame(message: AnyLinkMessage) -> bytes:

@@ -162,9 +162,13 @@ class Alone:
         said = self.request("REGISTER", "sip:n1", at, from_=me, to=me)
         assert said == ["SIP/2.0 200 OK"], said
 
-    def program(self, name: str, role: ClientRole, listener: Listener, *dns: str) -> Program:
+    def program(
+        self, name: str, role: ClientRole, listener: Listener, *dns: str, hello: Hello | None = None
+    ) -> Program:
         """A client of a port that registered these DNs."""
-        program = Program(self, 2 + 2 * len(self.programs), name, role)
+        program = Program(
+            self, 2 + 2 * len(self.programs), hello or Hello(application=name, role=role.value)
+        )
         self.programs[program.conn] = program
         self.give(Opened(program.conn, listener, "127.0.0.1:40000"))
         out: list[Any] = []
@@ -178,10 +182,10 @@ class Alone:
 class Program:
     """A T-Library client."""
 
-    def __init__(self, alone: Alone, conn: int, name: str, role: ClientRole) -> None:
+    def __init__(self, alone: Alone, conn: int, hello: Hello) -> None:
         self.alone = alone
         self.conn = conn
-        self.session = ClientSession(alone.now, Hello(application=name, role=role.value))
+        self.session = ClientSession(alone.now, hello)
         self.events: list[Message] = []
         self.closed = ""
 
