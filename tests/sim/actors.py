@@ -426,9 +426,7 @@ class Phone:
         assert header is not None
         return header
 
-    def _send_register(
-        self, call_id: str, cseq: int, expires_s: int, headers: tuple[tuple[str, str], ...]
-    ) -> None:
+    def _send_register(self, call_id: str, cseq: int, expires_s: int, headers: tuple[tuple[str, str], ...]) -> None:
         me = f"<sip:{self.number}@{self.world.settings.realm}>"
         handle = self.sip.request(
             self.world.now,
@@ -447,9 +445,7 @@ class Phone:
         self._register = (handle, call_id, cseq, expires_s)
         self._done()
 
-    def _send_invite(
-        self, number: str, call_id: str | None, cseq: int, headers: tuple[tuple[str, str], ...]
-    ) -> int:
+    def _send_invite(self, number: str, call_id: str | None, cseq: int, headers: tuple[tuple[str, str], ...]) -> int:
         realm = self.world.settings.realm
         leg = self.sip.invite(
             self.world.now,
@@ -480,4 +476,3 @@ class Phone:
 def direction_of(body: bytes) -> str:
     """The direction of a description; "nothing" without one."""
     return parse_sdp(body).direction() if body else "nothing"
-

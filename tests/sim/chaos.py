@@ -30,9 +30,7 @@ class Chaos:
         self.rng = random.Random(seed)
         rng = self.rng
         self.names = [f"n{n}" for n in range(1, rng.choice((2, 2, 3)) + 1)]
-        self.cluster = Cluster(
-            len(self.names), seed=seed, optimised=rng.random() < 0.6, strict=False, phones=3
-        )
+        self.cluster = Cluster(len(self.names), seed=seed, optimised=rng.random() < 0.6, strict=False, phones=3)
         self.world = self.cluster.world
         wires = self.world.wires
         if rng.random() < 0.5:

@@ -70,9 +70,7 @@ def settings(
         "cluster": DnSettings(dn="cluster", type=DnType.VOIP_SERVICE),
         "8000": DnSettings(dn="8000", type=DnType.ROUTING_POINT, default_dn="1001"),
         "8001": DnSettings(dn="8001", type=DnType.ROUTING_POINT),
-        "pstn": DnSettings(
-            dn="pstn", type=DnType.TRUNK, prefix="9", contact=f"sip:{TRUNK[0]}:{TRUNK[1]}"
-        ),
+        "pstn": DnSettings(dn="pstn", type=DnType.TRUNK, prefix="9", contact=f"sip:{TRUNK[0]}:{TRUNK[1]}"),
         PSTN: DnSettings(dn=PSTN, type=DnType.EXTENSION, contact=f"sip:{PSTN}@{TRUNK[0]}:{TRUNK[1]}"),
     }
     for number in range(1001, 1001 + phones):
@@ -91,9 +89,7 @@ def settings(
 
 def _member(ports: list[str]) -> MemberSettings:
     sip, tlib, iproxy, tcontroller, smartproxy = ports
-    return MemberSettings(
-        name="a", sip=sip, tlib=tlib, iproxy=iproxy, tcontroller=tcontroller, smartproxy=smartproxy
-    )
+    return MemberSettings(name="a", sip=sip, tlib=tlib, iproxy=iproxy, tcontroller=tcontroller, smartproxy=smartproxy)
 
 
 class Cluster:
@@ -109,9 +105,7 @@ class Cluster:
         strict: bool = True,
         phones: int = 4,
     ) -> None:
-        self.world = World(
-            seed, settings(nodes, optimised=optimised, limits=limits, phones=phones), strict=strict
-        )
+        self.world = World(seed, settings(nodes, optimised=optimised, limits=limits, phones=phones), strict=strict)
         self.hosts = self.world.hosts
         self.clients: list[Client] = []
         self.phones: dict[str, Phone] = {}

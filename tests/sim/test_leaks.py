@@ -59,7 +59,8 @@ def one_call(cluster: Cluster, number: int) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_of_ten_thousand_calls_stays(_no_collector: None) -> None:
+@pytest.mark.usefixtures("_no_collector")
+def test_nothing_of_ten_thousand_calls_stays() -> None:
     cluster = Cluster(1, strict=False)
     cluster.router("n1", "8000")
     cluster.desktop("n1", "1001")
@@ -67,7 +68,7 @@ def test_nothing_of_ten_thousand_calls_stays(_no_collector: None) -> None:
     cluster.reporter("n1")
     cluster.monitor("n1", "1001", "8000")
     cluster.caller()
-    cluster.phone("1001", "n1")
+    cluster.phone("1001", "n1").register(expires_s=3_600)
     for number in range(WARM):
         one_call(cluster, number)
     cluster.settle(40 * SECOND)

@@ -1,0 +1,340 @@
+"""The edge: bytes of streams and datagrams on one side, values on the other."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from cluster_core.core import Core
+from cluster_core.edge import Edge, Gone
+from cluster_core.inputs import Datagram, Opened
+from cluster_core.limits import SECOND_US, Limits
+from cluster_core.outputs import Close, Dial, Fault, Send, SendDatagram, Subsystem
+from sip_proto import Disconnect, Requested, Transmit, TransmitStream
+from tests.cluster_core.alone import settings
+from tlib_proto import (
+    Attribute,
+    ClientSession,
+    Greeted,
+    Hello,
+    Incoming,
+    Linked,
+    Message,
+    MessageType,
+    ServerSession,
+    Write,
+    decode,
+    encode,
+)
+
+NOW = 1_000_000
+HELLO = Hello(application="Desk", role="desktop")
+OPTIONS = (
+    b"OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/%s 192.0.2.9;branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: c%s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+class Room:
+    """An edge alone, and what left it."""
+
+    def __init__(self, **limits: int) -> None:
+        self.core = Core(settings(limits=Limits(**limits)), "n1", "a", b"ids")
+        self.edge = Edge(self.core, b"sip")
+        self.out: list[Any] = []
+
+    def said(self) -> list[Any]:
+        out, self.out[:] = list(self.out), []
+        return out
+
+    def opened(self, conn: int, listener: Any, peer: str = "192.0.2.9:4000") -> list[Any]:
+        self.edge.opened(NOW, Opened(conn, listener, peer), self.out)
+        return self.said()
+
+    def records(self) -> list[Any]:
+        said, self.edge.tlib_out = self.edge.tlib_out, []
+        return said
+
+    def deadline(self) -> int | None:
+        return self.core.timers.next_deadline()
+
+    def client(self, conn: int = 2, listener: Any = "tcontroller") -> ClientSession:
+        """A program that has said Hello on an accepted stream."""
+        self.opened(conn, listener)
+        session = ClientSession(NOW, HELLO)
+        out: list[Any] = []
+        session.start(NOW, out)
+        self.edge.received(NOW, conn, out[0].data, self.out)
+        return session
+
+    def accepted(self, conn: int = 2, listener: Any = "tcontroller", keepalive_us: int = 0) -> ClientSession:
+        session = self.client(conn, listener)
+        self.edge.accept(NOW, conn, {Attribute.NodeName: "n1"}, keepalive_us, self.out)
+        out: list[Any] = []
+        for chunk in self.said()[-1].chunks:
+            session.receive_data(NOW, chunk, out)
+        assert isinstance(out[0], Linked)
+        self.records()
+        return session
+
+
+# Streams of T-Library.
+
+
+@pytest.mark.parametrize(
+    ("listener", "subsystem"),
+    [
+        ("tlib", Subsystem.MAIN),
+        ("iproxy", Subsystem.INTERACTION_PROXY),
+        ("tcontroller", Subsystem.T_CONTROLLER),
+        ("smartproxy", Subsystem.SMART_PROXY),
+    ],
+)
+def test_what_is_sent_names_the_subsystem_of_its_port(listener: str, subsystem: Subsystem) -> None:
+    room = Room()
+    room.accepted(2, listener)
+    room.edge.send(NOW, 2, Message(MessageType.EventServerInfo), room.out)
+    assert [(send.subsystem, send.conns) for send in room.said()] == [(subsystem, (2,))]
+
+
+def test_a_hello_comes_out_as_a_value_and_is_answered() -> None:
+    room = Room()
+    assert room.opened(2, "tcontroller") == []
+    assert room.deadline() is not None
+    session = ClientSession(NOW, HELLO)
+    out: list[Any] = []
+    session.start(NOW, out)
+    room.edge.received(NOW, 2, out[0].data[:7], room.out)
+    assert room.records() == []
+    room.edge.received(NOW, 2, out[0].data[7:], room.out)
+    [(conn, greeted)] = room.records()
+    assert conn == 2
+    assert isinstance(greeted, Greeted)
+    assert greeted.hello.application == "Desk"
+    room.edge.accept(NOW, 2, {Attribute.NodeName: "n1"}, 0, room.out)
+    [send] = room.said()
+    assert decode(send.chunks[0]).text(Attribute.NodeName) == "n1"
+    assert room.deadline() is None
+
+
+def test_a_hello_that_is_refused_is_answered_and_the_stream_closed() -> None:
+    room = Room()
+    room.client()
+    room.edge.refuse(NOW, 2, 58, "not now", room.out)
+    send, close = room.said()
+    assert decode(send.chunks[0]).id == MessageType.EventError
+    assert close == Close(Subsystem.T_CONTROLLER, 2, "not now")
+    assert [type(record) for _, record in room.records()] == [Greeted, Gone]
+    assert room.edge.streams == {}
+    assert room.deadline() is None
+
+
+def test_a_request_comes_out_as_a_value() -> None:
+    room = Room()
+    session = room.accepted()
+    out: list[Any] = []
+    session.request(NOW, Message(MessageType.RequestQueryServer), out)
+    room.edge.received(NOW, 2, out[0].data, room.out)
+    [(_, record)] = room.records()
+    assert isinstance(record, Incoming)
+    assert record.message.id == MessageType.RequestQueryServer
+
+
+def test_bytes_of_another_protocol_end_the_stream() -> None:
+    room = Room()
+    room.opened(2, "tlib")
+    room.edge.received(NOW, 2, b"GET / HTTP/1.1\r\n\r\n", room.out)
+    assert isinstance(room.said()[-1], Close)
+    assert room.records() == [(2, Gone("tlib"))]
+    room.edge.received(NOW, 2, b"more", room.out)
+    room.edge.timeout(NOW, 2, room.out)
+    room.edge.close(NOW, 2, "again", room.out)
+    room.edge.send(NOW, 2, Message(MessageType.EventServerInfo), room.out)
+    assert room.said() == []
+
+
+def test_a_stream_without_a_hello_in_time_is_closed() -> None:
+    room = Room()
+    room.opened(2, "iproxy")
+    due = room.deadline()
+    assert due is not None
+    room.edge.timeout(due, 2, room.out)
+    assert isinstance(room.said()[-1], Close)
+    assert room.records() == [(2, Gone("iproxy"))]
+
+
+def test_keep_alive_is_armed_and_goes_on() -> None:
+    room = Room()
+    room.accepted(keepalive_us=SECOND_US)
+    due = room.deadline()
+    assert due == NOW + SECOND_US
+    room.edge.timeout(due, 2, room.out)
+    [ping] = room.said()
+    assert decode(ping.chunks[0]).id == MessageType.Ping
+    assert room.deadline() == due + SECOND_US
+
+
+def test_one_frame_to_many_streams_leaves_as_one_output_a_subsystem() -> None:
+    room = Room()
+    room.accepted(2, "tcontroller")
+    room.accepted(4, "tcontroller")
+    room.accepted(6, "smartproxy")
+    frame = encode(Message(MessageType.EventServerInfo))
+    room.edge.send_frame(NOW, (2, 6, 4, 8), frame, room.out)
+    assert room.said() == [
+        Send(Subsystem.T_CONTROLLER, (2, 4), (frame,)),
+        Send(Subsystem.SMART_PROXY, (6,), (frame,)),
+    ]
+
+
+def test_a_stream_that_this_side_closes_is_forgotten_at_once() -> None:
+    room = Room()
+    room.accepted()
+    room.edge.close(NOW, 2, "enough", room.out)
+    assert room.said() == [Close(Subsystem.T_CONTROLLER, 2, "enough")]
+    assert room.edge.streams == {}
+
+
+def test_a_stream_that_the_other_side_closed_is_forgotten_and_named() -> None:
+    room = Room()
+    room.accepted()
+    assert room.edge.closed(2) == "tcontroller"
+    assert room.edge.closed(2) is None
+
+
+def test_beyond_the_limit_a_stream_is_closed_and_told_of() -> None:
+    room = Room(connections=1)
+    room.opened(2, "tlib")
+    fault, close = room.opened(4, "smartproxy")
+    assert (fault.kind, fault.conn) == ("too-many-connections", 4)
+    assert isinstance(fault, Fault)
+    assert (close.subsystem, close.conn) == (Subsystem.SMART_PROXY, 4)
+    room.edge.closed(2)
+    assert room.opened(6, "smartproxy") == []
+
+
+# Streams that the node dials.
+
+
+def test_a_dialled_stream_says_hello_when_it_opens() -> None:
+    room = Room()
+    conn = room.edge.dial(HELLO, "192.0.2.2:3303", "tcontroller-link", room.out)
+    assert room.said() == [Dial(Subsystem.T_CONTROLLER, conn, "192.0.2.2:3303")]
+    assert conn % 2 == 1
+    [send] = room.opened(conn, "dial")
+    assert send.subsystem == Subsystem.T_CONTROLLER
+    server = ServerSession(NOW)
+    out: list[Any] = []
+    server.receive_data(NOW, send.chunks[0], out)
+    assert isinstance(out[0], Greeted)
+    server.accept(NOW, {}, out)
+    room.edge.received(NOW, conn, b"".join(record.data for record in out if isinstance(record, Write)), room.out)
+    assert [type(record) for _, record in room.records()] == [Linked]
+    assert room.edge.closed(conn) == "tcontroller-link"
+
+
+def test_a_dial_that_fails_names_its_dialler() -> None:
+    room = Room()
+    conn = room.edge.dial(HELLO, "192.0.2.2:3303", "smartproxy-link", room.out)
+    assert room.edge.closed(conn) == "smartproxy-link"
+    room.said()
+    assert room.opened(conn, "dial") == [Close(Subsystem.TRANSPORT, conn, "nobody waits for this stream")]
+
+
+def test_each_dial_has_a_number_of_its_own() -> None:
+    room = Room()
+    conns = [room.edge.dial(HELLO, "192.0.2.2:3303", "tcontroller-link", room.out) for _ in range(3)]
+    assert conns == [1, 3, 5]
+
+
+# SIP.
+
+
+def test_a_datagram_comes_out_as_values_and_answers_leave_as_datagrams() -> None:
+    room = Room()
+    room.edge.datagram(NOW, Datagram("sip", ("192.0.2.9", 5060), OPTIONS % (b"UDP", b"1")))
+    [asked] = room.edge.flush_sip(room.out)
+    assert isinstance(asked, Requested)
+    assert room.said() == []
+    room.edge.sip.respond(NOW, asked.handle, 200, room.edge.sip_out)
+    assert room.edge.flush_sip(room.out) == []
+    [sent] = room.said()
+    assert isinstance(sent, SendDatagram)
+    assert sent.destination == ("192.0.2.9", 5060)
+    assert sent.data.startswith(b"SIP/2.0 200")
+
+
+def test_values_keep_their_order_among_what_is_transmitted() -> None:
+    room = Room()
+    answer = Transmit("sip", ("192.0.2.9", 5060), b"x")
+    ended = Requested(1, None, 0, "sip", ("192.0.2.9", 5060))  # type: ignore[arg-type]
+    room.edge.sip_out += [ended, answer, ended]
+    assert room.edge.flush_sip(room.out) == [ended, ended]
+    assert len(room.said()) == 1
+    assert room.edge.sip_out == []
+
+
+def test_an_accepted_sip_stream_carries_requests_and_answers() -> None:
+    room = Room()
+    assert room.opened(2, "sip-tcp") == []
+    room.edge.received(NOW, 2, OPTIONS % (b"TCP", b"2"), room.out)
+    [asked] = [record for record in room.edge.flush_sip(room.out) if isinstance(record, Requested)]
+    room.edge.sip.respond(NOW, asked.handle, 200, room.edge.sip_out)
+    room.edge.flush_sip(room.out)
+    [send] = room.said()
+    assert (send.subsystem, send.conns) == (Subsystem.CALL_MANAGER, (2,))
+    assert room.edge.sip_closed(NOW, 2)
+    assert not room.edge.sip_closed(NOW, 2)
+
+
+def test_what_goes_to_a_sip_stream_that_is_gone_is_dropped() -> None:
+    room = Room()
+    room.edge.sip_out += [TransmitStream(2, b"x"), Disconnect(2, "enough")]
+    assert room.edge.flush_sip(room.out) == []
+    assert room.said() == []
+
+
+@pytest.mark.parametrize(
+    ("to", "text"), [(("192.0.2.9", 5060), "192.0.2.9:5060"), (("2001:db8::9", 5061), "[2001:db8::9]:5061")]
+)
+def test_a_sip_stream_is_dialled_when_the_endpoint_asks_for_it(to: tuple[str, int], text: str) -> None:
+    room = Room()
+    room.edge.sip.request(
+        NOW,
+        room.edge.sip_out,
+        method="OPTIONS",
+        listener="sip-tcp",
+        destination=to,
+        uri="sip:b@192.0.2.9",
+        from_="<sip:a@x>",
+        to="<sip:b@x>",
+    )
+    room.edge.flush_sip(room.out)
+    [dial] = room.said()
+    assert (dial.conn, dial.address, dial.tls) == (1, text, False)
+    assert room.opened(1, "dial", text) == []
+    room.edge.flush_sip(room.out)
+    [send] = room.said()
+    assert send.conns == (1,)
+    assert send.chunks[0].startswith(b"OPTIONS ")
+    room.edge.sip_out += [Disconnect(-1, "idle"), TransmitStream(-1, b"y")]
+    room.edge.flush_sip(room.out)
+    assert room.said() == [Close(Subsystem.CALL_MANAGER, 1, "idle")]
+
+
+def test_too_many_sip_streams_are_closed() -> None:
+    room = Room(connections=1)
+    room.opened(2, "sip-tcp")
+    assert room.opened(4, "sip-tcp") == [Close(Subsystem.TRANSPORT, 4, "too many connections")]
+
+
+def test_a_listener_for_tls_is_there_when_it_is_configured() -> None:
+    made = settings()
+    [node] = made.nodes
+    member = msgspec.structs.replace(node.members[0], sip_tls="192.0.2.1:5061")
+    made = msgspec.structs.replace(made, nodes=(msgspec.structs.replace(node, members=(member,)),))
+    edge = Edge(Core(made, "n1", "a", b"ids"), b"sip")
+    out: list[Any] = []
+    edge.opened(NOW, Opened(2, "sip-tls", "192.0.2.9:4000"), out)
+    edge.received(NOW, 2, OPTIONS % (b"TLS", b"3"), out)
+    assert any(isinstance(record, Requested) for record in edge.flush_sip(out))
