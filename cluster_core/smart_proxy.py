@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from cluster_core.addresses import Addresses
 from cluster_core.clients import Client, Clients
 from cluster_core.core import Core
 from cluster_core.edge import Edge
@@ -16,8 +17,6 @@ from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.picture import Picture, from_extensions
 from cluster_core.requests import Requests
-from cluster_core.rights import Condition
-from cluster_core.settings import DnType
 from cluster_core.watch import Watch
 from tlib_proto import Attribute, Hello, Message, MessageType
 
@@ -25,11 +24,11 @@ from tlib_proto import Attribute, Hello, Message, MessageType
 class Upstream:
     """One T-Controller, as its client: the connection, and which DNs it named since it was last asked for all."""
 
-    __slots__ = ("address", "conn", "name", "named", "synchronised")
+    __slots__ = ("conn", "member", "name", "named", "synchronised")
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, member: MemberSettings) -> None:
         self.name = name
-        self.address = address
+        self.member = member
         self.conn = 0
         self.named: dict[str, None] | None = None
         self.synchronised = False
@@ -41,12 +40,12 @@ class SmartProxy:
     def __init__(self, core: Core, edge: Edge, requests: Requests, clients: Clients) -> None:
         self._core = core
         self._edge = edge
-        self._requests = requests
         self._clients = clients
         self._watch = Watch(core, clients, "smartproxy")
+        self._addresses = Addresses(core, clients, requests)
         self.follower = Follower()
         self.upstreams = {
-            node.name: Upstream(node.name, node.members[0].tcontroller) for node in core.settings.nodes
+            node.name: Upstream(node.name, node.members[0]) for node in core.settings.nodes
         }
         self._nodes = {node.number: node.name for node in core.settings.nodes}
         self._stopped = False
@@ -114,27 +113,11 @@ class SmartProxy:
 
     def request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         """A monitor's request: registrations of single DNs, nothing else is served here."""
-        dn = message.text(Attribute.ThisDN)
-        known = self._core.settings.dns.get(dn)
         if message.id == MessageType.RequestQueryServer:
             self._clients.answer_server_info(now, client.conn, message.ref, out)
-        elif not dn:
-            self._requests.refuse(
-                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
-            )
         elif message.id == MessageType.RequestUnregisterAddress:
-            if self._clients.unregister(client, dn):
-                done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
-                self._clients.answer(now, client.conn, message.ref, done, out)
-            else:
-                self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
-        elif known is None or known.type is DnType.VOIP_SERVICE:
-            self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
-        elif not self._clients.may_touch(client, dn):
-            self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
-        elif not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
-            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
-        else:
+            self._addresses.unregister(now, client, message, out)
+        elif dn := self._addresses.register(now, client, message, out):
             self._watch.answer(now, client.conn, message.ref, dn, self.view(dn), out)
 
     def view(self, dn: str) -> Picture:
@@ -153,7 +136,7 @@ class SmartProxy:
             secret=self._core.settings.link_secret,
             node=self._core.name,
         )
-        upstream.conn = self._edge.dial(hello, upstream.address, "smartproxy-link", out)
+        upstream.conn = self._edge.dial(hello, upstream.member, "smartproxy-link", out)
 
     def _ask_all(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
         upstream.named = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cluster_core.addresses import Addresses
 from cluster_core.clients import Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan
@@ -71,6 +72,7 @@ class SessionController:
         )
         self._plan = plan
         self._watch = Watch(core, clients, "tlib")
+        self._addresses = Addresses(core, clients, requests)
         self.delivery.onward = self._onward
         self._dispatch: dict[type, Any] = {
             Invited: self.incoming.invited,
@@ -125,43 +127,26 @@ class SessionController:
 
     def client_request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         """A request of a client on the default port: on calls of this node, and on nothing else."""
-        dn = message.text(Attribute.ThisDN)
         if message.id == MessageType.RequestQueryServer:
             self._clients.answer_server_info(now, client.conn, message.ref, out)
-        elif not dn:
-            self._requests.refuse(
-                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
-            )
         elif message.id == MessageType.RequestRegisterAddress:
-            self._register(now, client, dn, message, out)
-        elif not self._is_registered(client, dn):
-            self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
+            self._register(now, client, message, out)
         elif message.id == MessageType.RequestUnregisterAddress:
-            self._clients.unregister(client, dn)
-            done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
-            self._clients.answer(now, client.conn, message.ref, done, out)
-        elif message.id != MessageType.RequestMakeCall and not self._is_here(message.number(Attribute.ConnID)):
-            self._requests.refuse(now, client.conn, message, Condition.INVALID_CONNID, out)
-        else:
-            cause = self._requests.open(now, client.conn, message, out)
-            if cause is not None:
+            self._addresses.unregister(now, client, message, out)
+        elif dn := self._addresses.named(now, client, message, out):
+            if dn not in client.registered:
+                self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
+            elif message.id != MessageType.RequestMakeCall and not self._is_here(message.number(Attribute.ConnID)):
+                self._requests.refuse(now, client.conn, message, Condition.INVALID_CONNID, out)
+            elif cause := self._requests.open(now, client.conn, message, out):
                 self.request(now, message, cause, out)
-
-    def _is_registered(self, client: Client, dn: str) -> bool:
-        return dn in client.registered
 
     def _is_here(self, conn_id: int) -> bool:
         return not conn_id or node_of(conn_id) == self._core.node.number
 
-    def _register(self, now: int, client: Client, dn: str, message: Message, out: list[AnyOutput]) -> None:
-        known = self._core.settings.dns.get(dn)
-        if known is None:
-            self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
-        elif not self._clients.may_touch(client, dn):
-            self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
-        elif not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
-            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
-        else:
+    def _register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        dn = self._addresses.register(now, client, message, out)
+        if dn:
             picture = Picture(dn=dn, source=self._core.name, owned=False, in_service=True)
             picture.calls = {view.conn_id: view for view in self.calls.views(dn)}
             self._watch.answer(now, client.conn, message.ref, dn, picture, out)

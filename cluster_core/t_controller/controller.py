@@ -136,11 +136,8 @@ class TController:
         """A request of a client whose rights allow it: on registrations, an agent or a call."""
         if self.registrations.request(now, client, message, out):
             return
-        dn = message.text(Attribute.ThisDN)
+        dn = self.registrations.addresses.named(now, client, message, out)
         if not dn:
-            self._requests.refuse(
-                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
-            )
             return
         sees = client.bulk and self.owned.record(dn) is not None and self._clients.may_touch(client, dn)
         if dn not in client.registered and not sees:

@@ -6,13 +6,13 @@ long: then it tells what is known.
 
 from __future__ import annotations
 
+from cluster_core.addresses import Addresses
 from cluster_core.clients import Client, Clients
 from cluster_core.coordinator_records import How
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
 from cluster_core.ownership import Ownership
 from cluster_core.requests import Requests
-from cluster_core.rights import Condition
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Interest
 from cluster_core.t_controller.links import Links
@@ -38,7 +38,7 @@ class Registrations:
     ) -> None:
         self._core = core
         self._clients = clients
-        self._requests = requests
+        self.addresses = Addresses(core, clients, requests)
         self._ownership = ownership
         self._links = links
         self._streams = streams
@@ -51,7 +51,10 @@ class Registrations:
         if message.id == MessageType.RequestRegisterAddress:
             self._register(now, client, message, out)
         elif message.id == MessageType.RequestUnregisterAddress:
-            self._unregister(now, client, message, out)
+            self._answer_early(now, client.conn, message.text(Attribute.ThisDN), out)
+            dn = self.addresses.unregister(now, client, message, out)
+            if dn:
+                self._left(now, client, dn, out)
         elif message.id == MessageType.RequestRegisterAll:
             self._register_all(now, client, message, out)
         elif message.id == MessageType.RequestUnregisterAll:
@@ -63,22 +66,6 @@ class Registrations:
         else:
             return False
         return True
-
-    def check_dn(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str | None:
-        """The DN of a registration, if it is configured and within the client's rights; else EventError, and None."""
-        dn = message.text(Attribute.ThisDN)
-        known = self._core.settings.dns.get(dn)
-        if not dn:
-            self._requests.refuse(
-                now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute="ThisDN"
-            )
-        elif known is None or known.type is DnType.VOIP_SERVICE:
-            self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
-        elif not self._clients.may_touch(client, dn):
-            self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
-        else:
-            return dn
-        return None
 
     def waiting(self, dn: str) -> list[int]:
         """The streams whose registration of the DN is not answered yet."""
@@ -103,8 +90,7 @@ class Registrations:
         _, answers = self._waiting.pop(dn)
         self._core.arm("waiting", dn, None)
         for conn, ref in answers:
-            client = self._clients.table.get(conn)
-            if client is not None and dn in client.registered:
+            if conn in self._clients.table:
                 self._streams.answer_registered(now, conn, ref, dn, out)
 
     def claimed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
@@ -119,12 +105,9 @@ class Registrations:
             self._left(now, client, dn, out)
 
     def _register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
-        dn = self.check_dn(now, client, message, out)
-        if dn is None:
-            return
-        first = not list(self._clients.watchers("tcontroller", dn))
-        if not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
-            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
+        first = not list(self._clients.watchers("tcontroller", message.text(Attribute.ThisDN)))
+        dn = self.addresses.register(now, client, message, out)
+        if not dn:
             return
         if first and self._core.settings.options.smart_proxy_enabled:
             for peer in self._links.up_peers():
@@ -160,14 +143,12 @@ class Registrations:
         self._waiting[dn] = (silent, [(conn, ref)])
         self._core.arm("waiting", dn, now + self._core.limits.peer_loss_us)
 
-    def _unregister(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
-        dn = message.text(Attribute.ThisDN)
-        if not self._clients.unregister(client, dn):
-            self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
-            return
-        done = Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
-        self._clients.answer(now, client.conn, message.ref, done, out)
-        self._left(now, client, dn, out)
+    def _answer_early(self, now: int, conn: int, dn: str, out: list[AnyOutput]) -> None:
+        """A client that takes its registration back waits for nobody."""
+        for answers in (self._waiting.get(dn, ({}, []))[1], self._claiming.get(dn, [])):
+            for answer in [waiting for waiting in answers if waiting[0] == conn]:
+                answers.remove(answer)
+                self._streams.answer_registered(now, conn, answer[1], dn, out)
 
     def _left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
         self._owned.client_left(now, client, dn, out)
