@@ -71,7 +71,9 @@ class Clients:
                 return None
         else:
             proven = self._proves(known, hello.secret)
-            if known is not None and (known.secret and not proven):
+            if known is not None and known.certificate and known.certificate in stream.names:
+                proven = True
+            if known is not None and (known.secret or known.certificate) and not proven:
                 self._refuse(now, conn, Condition.BAD_PROOF, out, name=hello.application)
                 return None
             if known is not None and known.role is not role:

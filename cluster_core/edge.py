@@ -12,6 +12,7 @@ from typing import NamedTuple
 from cluster_core.core import Core
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
+from cluster_core.settings import MemberSettings
 from sip_proto import Connect, Disconnect, Endpoint, EndpointSettings, Transmit, TransmitStream
 from sip_proto import Output as SipRecord
 from tlib_proto import ClientSession, Ended, Hello, Message, ServerSession, TlibRecord, Write, encode
@@ -35,13 +36,14 @@ class Gone(NamedTuple):
 class Stream:
     """One open stream: its session, the listener or dialler that it belongs to, and who is at the other end."""
 
-    __slots__ = ("listener", "loopback", "peer", "session")
+    __slots__ = ("listener", "loopback", "names", "peer", "session")
 
-    def __init__(self, session: ServerSession | ClientSession, listener: str, peer: str, loopback: bool) -> None:
+    def __init__(self, session: ServerSession | ClientSession, listener: str, given: Opened) -> None:
         self.session = session
         self.listener = listener
-        self.peer = peer
-        self.loopback = loopback
+        self.peer = given.peer
+        self.loopback = given.loopback
+        self.names = given.proof.split("\n") if given.proof else []
 
 
 class Edge:
@@ -121,7 +123,7 @@ class Edge:
                 return
             hello, listener = dialled
             client = ClientSession(now, hello, keepalive_us=limits.link_ping_us)
-            self.streams[given.conn] = Stream(client, listener, given.peer, given.loopback)
+            self.streams[given.conn] = Stream(client, listener, given)
             said: list[TlibRecord] = []
             client.start(now, said)
             self._sort(given.conn, said, out)
@@ -131,7 +133,7 @@ class Edge:
             return
         else:
             session = ServerSession(now)
-            self.streams[given.conn] = Stream(session, given.listener, given.peer, given.loopback)
+            self.streams[given.conn] = Stream(session, given.listener, given)
         self._rearm(given.conn)
 
     def received(self, now: int, conn: int, data: bytes, out: list[AnyOutput]) -> None:
@@ -165,11 +167,12 @@ class Edge:
         dialled = self._dialling.pop(conn, None)
         return None if dialled is None else dialled[1]
 
-    def dial(self, hello: Hello, address: str, dialler: str, out: list[AnyOutput]) -> int:
-        """Ask for a stream to a T-Library port and greet there; returns its number."""
+    def dial(self, hello: Hello, to: MemberSettings, dialler: str, out: list[AnyOutput]) -> int:
+        """Ask for a stream to another member's TCport and greet there; returns its number."""
         conn = self._take_dial()
         self._dialling[conn] = (hello, dialler)
-        out.append(Dial(SUBSYSTEMS[dialler.partition("-")[0]], conn, address))
+        tls = "tcontroller" in to.tls
+        out.append(Dial(SUBSYSTEMS[dialler.partition("-")[0]], conn, to.tcontroller, tls))
         return conn
 
     def accept(
@@ -208,9 +211,13 @@ class Edge:
             out.append(Send(subsystem, tuple(group), (frame,)))
 
     def close(self, now: int, conn: int, why: str, out: list[AnyOutput]) -> None:
-        """Close a stream from our side; it is forgotten at once."""
+        """Close a stream from our side, or give up dialling it; it is forgotten at once."""
         stream = self.streams.get(conn)
-        if stream is not None:
+        if stream is None:
+            dialled = self._dialling.pop(conn, None)
+            if dialled is not None:
+                out.append(Close(SUBSYSTEMS[dialled[1].partition("-")[0]], conn, why))
+        else:
             said: list[TlibRecord] = []
             stream.session.close(now, why, said)
             self._sort(conn, said, out)

@@ -21,7 +21,10 @@ class Input(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Opened(Input, frozen=True):
-    """A stream is open: accepted on `listener` (even `conn`), or dialled by the node (odd `conn`, listener "dial")."""
+    """A stream is open: accepted on `listener` (even `conn`), or dialled by the node (odd `conn`, listener "dial").
+
+    `proof` are the names of the peer's certificate, a line each, when the host has checked one.
+    """
 
     conn: int
     listener: Listener

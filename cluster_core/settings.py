@@ -52,14 +52,15 @@ class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
     """An application by name: its role, the DN ranges it may touch ("1000-1999" or "1000"), and how it proves itself.
 
-    `secret` is a salted scrypt hash (`scrypt$n$r$p$salt$hash`), empty when the name alone must do, which counts only
-    on loopback and never for the right to own DNs.
+    `secret` is a salted scrypt hash (`scrypt$n$r$p$salt$hash`), `certificate` a name of its TLS certificate; with
+    neither, the name alone must do, which counts only on loopback and never for the right to own DNs.
     """
 
     name: str
     role: ClientRole
     dns: tuple[str, ...] = ()
     secret: str = ""
+    certificate: str = ""
 
     def __repr__(self) -> str:
         return f"ClientSettings(name={self.name!r}, role={self.role.value!r}, secret={'***' if self.secret else ''!r})"
@@ -70,7 +71,8 @@ class MemberSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `sip` is one for UDP and one for TCP; `sip_tls` is empty when there is none, else `certificate` and
     `certificate_key` are the files of its certificate, and `trusted_ca` the file of those that it believes when it
-    connects itself, empty for the system's.
+    connects itself, empty for the system's. `tls` are the T-Library listeners under TLS, `tls_mutual` those of them
+    that ask for the client's certificate too.
     """
 
     name: str
@@ -82,6 +84,8 @@ class MemberSettings(msgspec.Struct, frozen=True, kw_only=True):
     sip_tls: str = ""
     certificate: str = ""
     certificate_key: str = ""
+    tls: tuple[str, ...] = ()
+    tls_mutual: tuple[str, ...] = ()
     trusted_ca: str = ""
 
 

@@ -17,6 +17,7 @@ from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.picture import Picture, from_extensions
 from cluster_core.requests import Requests
+from cluster_core.settings import MemberSettings
 from cluster_core.watch import Watch
 from tlib_proto import Attribute, Hello, Message, MessageType
 

@@ -11,6 +11,7 @@ It needs only the base distribution. The rules of the protocol are `tlib_proto.C
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import cast
@@ -309,6 +310,7 @@ async def connect(
     timeout_s: float = REQUEST_TIMEOUT_S,
     limits: Limits | None = None,
     trace: Trace | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Client:
     """Dial a T-Library port, say Hello and return the client once the server sent EventLinkConnected.
 
@@ -330,7 +332,7 @@ async def connect(
     try:
         async with asyncio.timeout(timeout_s):
             _, client = await loop.create_connection(
-                lambda: Client(hello, limits or Limits(), keepalive_us, timeout_s, trace), host, port
+                lambda: Client(hello, limits or Limits(), keepalive_us, timeout_s, trace), host, port, ssl=tls
             )
             await client.linked()
     except TimeoutError:

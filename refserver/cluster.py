@@ -126,7 +126,7 @@ class _Member:
     """One node of this process: its host, its sockets, its journal."""
 
     def __init__(
-        self, host: Host, streams: Streams, datagrams: Udp, journal: Journal | None, tls: ssl.SSLContext | None
+        self, host: Host, streams: Streams, datagrams: Udp, journal: Journal | None, tls: dict[str, ssl.SSLContext]
     ) -> None:
         self.host = host
         self.streams = streams
@@ -195,7 +195,7 @@ class Cluster:
                 if listener == "sip":
                     member.datagrams.listen(listener, sock)
                 else:
-                    await member.streams.listen(listener, sock, member.tls if listener == "sip-tls" else None)
+                    await member.streams.listen(listener, sock, member.tls.get(listener))
         control = address_of(self._sockets.control)
         await self._control.listen(self._sockets.control)
         gc.collect()
@@ -311,19 +311,29 @@ def address_of(sock: socket.socket) -> str:
     return join_address(name[0], name[1])
 
 
-def tls_contexts(member: MemberSettings, what: str) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
-    """How a member serves TLS and how it connects by it, TLS 1.2 or newer; Refused for files that do not do."""
-    if not member.sip_tls:
-        return None, None
+def tls_contexts(member: MemberSettings, what: str) -> tuple[dict[str, ssl.SSLContext], ssl.SSLContext | None]:
+    """How a member serves TLS on each listener, and how it connects by it: TLS 1.2 or newer.
+
+    Refused for files that do not do.
+    """
+    serving: dict[str, ssl.SSLContext] = {}
+    listeners = (*(("sip-tls",) if member.sip_tls else ()), *member.tls)
+    if not listeners:
+        return serving, None
     try:
-        serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        serving.load_cert_chain(member.certificate, member.certificate_key)
+        for listener in listeners:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.load_cert_chain(member.certificate, member.certificate_key)
+            if listener in member.tls_mutual:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(member.trusted_ca)
+            serving[listener] = context
         trust = ssl.create_default_context(cafile=member.trusted_ca or None)
+        trust.minimum_version = ssl.TLSVersion.TLSv1_2
         trust.load_cert_chain(member.certificate, member.certificate_key)
     except OSError as error:
         raise Refused(f"{what}: certificate, certificate-key or trusted-ca: {error.strerror or error}") from None
-    for context in (serving, trust):
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
     return serving, trust
 
 

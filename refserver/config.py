@@ -238,17 +238,35 @@ class _Reader:
             self.once(names, member.name, (*here, "name"), "name")
             if position == 1:
                 self.wrong(here, "a second member: backups are not served yet, expected one [[node.member]]")
+            tls = self.listeners_of(member.tls, (*here, "tls"))
+            mutual = self.listeners_of(member.tls_mutual, (*here, "tls-mutual"))
+            for ours in mutual:
+                if ours not in tls:
+                    got = LISTENERS[ours]
+                    self.wrong((*here, "tls-mutual"), f"expected listeners that tls names too, got {got}")
+            if mutual and not member.trusted_ca:
+                self.wrong((*here, "trusted-ca"), "expected the file of the certificates that tls-mutual believes")
             for ours, option in LISTENERS.items():
-                self.listener(ours, getattr(member, ours), (*here, option), cluster, proven)
-            for ours, option in TLS_LISTENERS.items():
-                if getattr(member, ours):
-                    self.listener(ours, getattr(member, ours), (*here, option), cluster, proven)
-                    for file in ("certificate", "certificate_key"):
-                        if not getattr(member, file):
-                            key = file.replace("_", "-")
-                            self.wrong((*here, key), f"expected the file of the {key} that {option} needs")
-            members.append(MemberSettings(**msgspec.structs.asdict(member)))
+                safe = proven if ours == "sip" else ours in tls
+                self.listener(ours, getattr(member, ours), (*here, option), cluster, safe)
+            if member.sip_tls:
+                self.listener("sip_tls", member.sip_tls, (*here, TLS_LISTENERS["sip_tls"]), cluster, proven)
+            if member.sip_tls or tls:
+                for file in ("certificate", "certificate_key"):
+                    if not getattr(member, file):
+                        key = file.replace("_", "-")
+                        self.wrong((*here, key), f"expected the file of the {key} that TLS needs")
+            fields = {**msgspec.structs.asdict(member), "tls": tls, "tls_mutual": mutual}
+            members.append(MemberSettings(**fields))
         return members
+
+    def listeners_of(self, options: list[str], path: Path) -> tuple[str, ...]:
+        """Our names of T-Library listeners that are named by their options."""
+        names = {option: ours for ours, option in LISTENERS.items() if ours != "sip"}
+        for position, option in enumerate(options):
+            if option not in names:
+                self.wrong((*path, position), f"expected one of {', '.join(names)}, got {_said(option)}")
+        return tuple(names[option] for option in options if option in names)
 
     def listener(self, ours: str, text: str, path: Path, cluster: ClusterTable, proven: bool) -> None:
         """Check where one listener stands and whom it would let in."""
@@ -268,17 +286,16 @@ class _Reader:
             self.wrong(path, f"{text} is no address that others can send to, expected one of this host")
         if cluster.insecure or is_loopback(host):
             return
-        if ours not in ("sip", "sip_tls"):
-            self.wrong(
-                path,
-                f"{text} is off loopback and T-Library has no TLS yet; expected 127.0.0.1 or insecure = true",
-            )
-        elif not proven:
+        if proven:
+            return
+        if ours in ("sip", "sip_tls"):
             self.wrong(
                 path,
                 f'{text} is off loopback; expected a password on every Extension with contact "*", '
                 "or sip-proxies, or insecure = true",
             )
+        else:
+            self.wrong(path, f"{text} is off loopback; expected it in tls, or 127.0.0.1, or insecure = true")
 
     def once(self, seen: dict[Any, int], key: object, path: Path, what: str) -> None:
         """Note a key that stands for the second time."""
@@ -372,19 +389,24 @@ class _Reader:
             if client.secret and not well_formed(client.secret):
                 self.wrong((*path, "secret"), "expected a hash made by `refserver secret`")
             clients.append(
-                ClientSettings(name=client.name, role=role, dns=tuple(client.dns), secret=client.secret)
+                ClientSettings(
+                    name=client.name,
+                    role=role,
+                    dns=tuple(client.dns),
+                    secret=client.secret,
+                    certificate=client.certificate,
+                )
             )
         return tuple(clients)
 
     def owners(self, options: ClusterOptions, clients: tuple[ClientSettings, ...]) -> None:
         """An application that may own DNs needs proof of its name (design 6)."""
-        secrets = {client.name: client.secret for client in clients}
+        secrets = {client.name: client.secret or client.certificate for client in clients}
         for name in options.dn_owner_applications:
             if not secrets.get(name):
                 path = next((p for p in self.index.lines if p[-1:] == ("dn-owner-applications",)), ())
-                self.wrong(
-                    path, f"{_said(name)} proves nothing; expected a [[client]] with that name and a secret"
-                )
+                wanted = "a [[client]] with that name and a secret or certificate"
+                self.wrong(path, f"{_said(name)} proves nothing; expected {wanted}")
 
 
 def _said(value: object) -> str:

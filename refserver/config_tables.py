@@ -32,6 +32,8 @@ class MemberTable(msgspec.Struct, forbid_unknown_fields=True):
     certificate: str = ""
     certificate_key: str = msgspec.field(default="", name="certificate-key")
     trusted_ca: str = msgspec.field(default="", name="trusted-ca")
+    tls: list[str] = []
+    tls_mutual: list[str] = msgspec.field(default=[], name="tls-mutual")
 
 
 class NodeTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
@@ -64,6 +66,7 @@ class ClientTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     role: str = ""
     dns: list[str] = []
     secret: str = ""
+    certificate: str = ""
 
 
 class LimitsTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
+from typing import Any
 
 from cluster_core.inputs import Closed, Listener, Opened, Received, Writable
 from cluster_core.limits import Limits
@@ -116,7 +118,11 @@ class Streams:
         peer = transport.get_extra_info("peername") or ("", 0)
         self.host.feed(
             Opened(
-                stream.conn, stream.listener, join_address(peer[0], peer[1]), loopback=is_loopback(peer[0])
+                stream.conn,
+                stream.listener,
+                join_address(peer[0], peer[1]),
+                loopback=is_loopback(peer[0]),
+                proof="\n".join(certificate_names(transport.get_extra_info("peercert"))),
             )
         )
 
@@ -226,3 +232,12 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not error.args:
         return "no answer"
     return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def certificate_names(certificate: Mapping[str, Any] | None) -> list[str]:
+    """The names that a checked certificate is for: its DNS names, else its common name."""
+    if not certificate:
+        return []
+    names = [str(value) for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+    common = [str(value) for pairs in certificate.get("subject", ()) for key, value in pairs if key == "commonName"]
+    return [name for name in names or common if "\n" not in name]

@@ -20,6 +20,7 @@ from cluster_core.edge import Edge
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.packing import pack, unpacker
 from cluster_core.rights import REFUSALS, Condition
+from cluster_core.settings import MemberSettings
 from cluster_core.t_controller.link_records import (
     AnyLinkMessage,
     Bind,
@@ -47,7 +48,6 @@ class Peer:
     """Another node: its two connections, what it wants of us, and what we sent it that it has not acknowledged."""
 
     __slots__ = (
-        "address",
         "cut",
         "dialled",
         "dialled_up",
@@ -57,14 +57,15 @@ class Peer:
         "forward_seq",
         "incarnation",
         "interest",
+        "member",
         "name",
         "served",
         "unacknowledged",
     )
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, member: MemberSettings) -> None:
         self.name = name
-        self.address = address
+        self.member = member
         self.dialled = 0
         self.dialled_up = False
         self.served = 0
@@ -118,7 +119,7 @@ class Links:
         self.peers: dict[str, Peer] = {}
         for node in core.settings.nodes:
             if node.name != core.name:
-                self.peers[node.name] = Peer(node.name, node.members[0].tcontroller)
+                self.peers[node.name] = Peer(node.name, node.members[0])
         self._waiting: dict[int, tuple[str, Any]] = {}
 
     def start(self, now: int, out: list[AnyOutput]) -> None:
@@ -154,7 +155,7 @@ class Links:
         return [peer for peer in self.peers.values() if peer.up]
 
     def interested(self, dn: str) -> list[Peer]:
-        """The peers that want the stream of a DN: who has said so hears it, though the other way may not be open yet."""
+        """The peers that want the stream of a DN: they hear it though the other way may not be open yet."""
         return [p for p in self.peers.values() if p.served and (p.everything or dn in p.interest)]
 
     def cut(self, now: int, name: str, down: bool, out: list[AnyOutput]) -> bool:
@@ -362,7 +363,7 @@ class Links:
             node=self._core.name,
             keepalive_ms=self._core.limits.link_ping_us // 1_000,
         )
-        peer.dialled = self._edge.dial(hello, peer.address, "tcontroller-link", out)
+        peer.dialled = self._edge.dial(hello, peer.member, "tcontroller-link", out)
 
     def _met(self, now: int, peer: Peer, incarnation: int, out: list[AnyOutput]) -> None:
         known, peer.incarnation = peer.incarnation, incarnation

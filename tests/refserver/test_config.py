@@ -92,7 +92,7 @@ def test_the_demo_file_is_good():
         ("127.0.0.1:5060", "localhost:5060", "localhost", "sip-port: expected an IP address and a port"),
         ("127.0.0.1:5060", "127.0.0.1:65536", "65536", "sip-port: expected an IP address and a port"),
         ("127.0.0.1:5060", "0.0.0.0:5060", "0.0.0.0", "no address that others can send to"),
-        ("[::1]:3304", "192.0.2.1:3304", "192.0.2.1", "T-Library has no TLS yet"),
+        ("[::1]:3304", "192.0.2.1:3304", "192.0.2.1", "expected it in tls"),
         ("1000-1999", "1999-1000", "1999-1000", "client.0.dns.0: expected a DN or a range"),
         ("1000-1999", "1000-19999", "19999", "expected a DN or a range"),
         (SECRET, "hunter2", "hunter2", "client.0.secret: expected a hash made by `refserver secret`"),
@@ -162,8 +162,7 @@ def test_a_second_member_is_refused():
     second = block.replace('"a"', '"b"').replace("5060", "5061").replace("3304", "3305")
     text = GOOD.replace(block, block + second)
     assert complaints(text) == [
-        "c.toml:15: node.0.member.1: a second member: backups are not served yet, "
-        "expected one [[node.member]]"
+        "c.toml:15: node.0.member.1: a second member: backups are not served yet, expected one [[node.member]]"
     ]
 
 
