@@ -24,9 +24,10 @@ from refserver.phone_records import (
     PhoneEventKind,
     PhoneTimeout,
 )
+from refserver.phone_wires import Transport
 from sip_proto import LocalError, Output
 
-__all__ = ["Phone", "PhoneError", "PhoneEvent", "PhoneEventKind", "PhoneTimeout", "main"]
+__all__ = ["Phone", "PhoneError", "PhoneEvent", "PhoneEventKind", "PhoneTimeout", "Transport", "main"]
 
 TIMEOUT_S = 10.0
 RETRY_S = 0.02
@@ -35,7 +36,7 @@ Kind = PhoneEventKind
 
 
 class Phone(PhoneAgent):
-    """One phone on one UDP socket; `registrar` is also where its calls go.
+    """One phone; `registrar` is also where its calls go, by `transport`: "udp", "tcp", or a `Transport` for TLS.
 
     `talk` says whether it answers on NOTIFY `Event: talk`; without it such a NOTIFY is refused with 489.
     Methods without a call number act on the newest call. Events are kept, unread, up to a bound.
@@ -167,7 +168,7 @@ class Phone(PhoneAgent):
 
     async def aclose(self, unregister: bool = True) -> None:
         """Hang up, unregister and close the socket; never raises for what the network does."""
-        if self._transport is None or self._closing:
+        if self._wires is None or self._closing:
             return
         for call in list(self.calls.values()):
             if call.state != CallState.CANCELLING:
@@ -175,19 +176,23 @@ class Phone(PhoneAgent):
         if unregister and self._registration.active:
             with contextlib.suppress(PhoneError):
                 await self.unregister(2.0)
-        self.abort()
-        await self._socket_gone.wait()
+        self._stop()
+        await self._wires.close()
+        self._mail.close()
 
     def abort(self) -> None:
         """Close the socket without a word, as a power cut would."""
+        self._stop()
+        if self._wires is not None:
+            self._wires.abort()
+        self._mail.close()
+
+    def _stop(self) -> None:
         self._closing = True
         self._registration.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._transport is not None:
-            self._transport.close()
-        self._mail.close()
 
     async def __aenter__(self) -> Phone:
         await self.start()

@@ -18,10 +18,13 @@ from refserver.phone_records import (
     PhoneEventKind,
 )
 from refserver.phone_registration import Registration
+from refserver.phone_wires import Address, Transport, Wires, open_wires
 from sip_proto import (
     Acked,
     Answered,
     Cancelled,
+    Connect,
+    Disconnect,
     Ended,
     Endpoint,
     EndpointSettings,
@@ -38,8 +41,10 @@ from sip_proto import (
     Response,
     Ringing,
     Transmit,
+    TransmitStream,
     digest_answer,
 )
+from sip_proto.framing import StreamFramer
 
 EVENT_QUEUE = 1_000
 MAX_CALLS = 32
@@ -48,15 +53,14 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE"
 
 _ANSWER_AFTER = re.compile(r";[ \t]*answer-after[ \t]*=[ \t]*0[ \t]*(?:[;,]|$)", re.IGNORECASE)
 
-Address = tuple[str, int]
-DatagramTrace = Callable[[str, bytes, Address], None]
-"""Called with "sent" or "received", the datagram, and the address at the other end."""
+MessageTrace = Callable[[str, bytes, Address], None]
+"""Called with "sent" or "received", the message, and the address at the other end."""
 
 Kind = PhoneEventKind
 
 
-class PhoneAgent(asyncio.DatagramProtocol):
-    """The half of `Phone` that listens: datagrams, deadlines, and what the endpoint makes of them (ours)."""
+class PhoneAgent:
+    """The half of `Phone` that listens: messages, deadlines, and what the endpoint makes of them (ours)."""
 
     def __init__(
         self,
@@ -70,7 +74,8 @@ class PhoneAgent(asyncio.DatagramProtocol):
         expires_s: int = 120,
         bind: Address | None = None,
         display: str = "",
-        trace: DatagramTrace | None = None,
+        trace: MessageTrace | None = None,
+        transport: Transport | str = "udp",
     ) -> None:
         self.number = number
         self.registrar = registrar
@@ -82,43 +87,71 @@ class PhoneAgent(asyncio.DatagramProtocol):
         self._display = display
         self._bind = bind
         self._trace = trace
+        self.transport = Transport(name=transport) if isinstance(transport, str) else transport
         self._legs: dict[int, int] = {}
         self._last_call = 0
         self._mail: Mailbox[PhoneEvent] = Mailbox(EVENT_QUEUE)
-        self._transport: asyncio.DatagramTransport | None = None
+        self._wires: Wires | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
-        self._socket_gone = asyncio.Event()
+        self._framers: dict[int, StreamFramer] = {}
+        self._lost = ""
         self._registration = Registration(self, expires_s)
 
-    # socket and clock
+    # sockets and clock
 
     async def start(self) -> None:
-        """Open the socket; `register` and `call` do it when need be."""
-        if self._transport is not None:
+        """Open the socket; `register` and `call` do it when need be. OSError when it cannot be."""
+        if self._wires is not None:
             return
         self._loop = asyncio.get_running_loop()
         bind = self._bind or (_local_host(self.registrar), 0)
-        transport, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=bind)
-        self._transport = transport
-        host, port = transport.get_extra_info("sockname")[:2]
-        self.address: Address = (host, port)
-        settings = EndpointSettings(listeners={LISTENER: self.address}, user_agent="refserver phone")
+        wires = await open_wires(self, self.transport, bind)
+        self.address: Address = wires.address
+        settings = EndpointSettings(
+            listeners={LISTENER: self.address},
+            transports={LISTENER: self.transport.name},
+            user_agent="refserver phone",
+        )
         self._endpoint = Endpoint(settings, secrets.token_bytes(32))
+        self._wires = wires
 
-    def datagram_received(self, data: bytes, addr: Address) -> None:
+    def datagram_came(self, data: bytes, source: Address) -> None:
+        """A datagram reached the socket."""
+        if self._closing:
+            return
         if self._trace is not None:
-            self._trace("received", data, addr[:2])
+            self._trace("received", data, source)
         out: list[Output] = []
-        self._endpoint.receive_datagram(self._now(), LISTENER, addr[:2], data, out)
+        self._endpoint.receive_datagram(self._now(), LISTENER, source, data, out)
         self.perform(out)
 
-    def error_received(self, exc: Exception) -> None:
-        """ICMP says that nobody listens there; retransmission and time-out deal with it."""
+    def stream_opened(self, flow: int, peer: Address) -> None:
+        """A stream is open."""
+        self._framers[flow] = StreamFramer()
+        out: list[Output] = []
+        self._endpoint.stream_opened(self._now(), flow, LISTENER, peer, out)
+        self.perform(out)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._mail.close()
-        self._socket_gone.set()
+    def stream_came(self, flow: int, data: bytes, peer: Address) -> None:
+        """Bytes of a stream came."""
+        if self._trace is not None:
+            for message in self._framers[flow].receive(data):
+                if isinstance(message, bytes):
+                    self._trace("received", message, peer)
+        out: list[Output] = []
+        self._endpoint.receive_stream(self._now(), flow, data, out)
+        self.perform(out)
+
+    def stream_closed(self, flow: int, why: str) -> None:
+        """A stream is gone, or did not open: a registration that went by it is made again."""
+        was_open = self._framers.pop(flow, None) is not None
+        self._lost = why
+        out: list[Output] = []
+        self._endpoint.stream_closed(self._now(), flow, out)
+        self.perform(out)
+        if was_open and flow < 0:
+            self._registration.stream_lost()
 
     def _now(self) -> int:
         return int(self._loop.time() * 1_000_000)
@@ -135,11 +168,10 @@ class PhoneAgent(asyncio.DatagramProtocol):
         while position < len(out):
             item = out[position]
             position += 1
-            if isinstance(item, Transmit):
-                if self._trace is not None:
-                    self._trace("sent", item.data, item.destination)
-                if self._transport is not None and not self._transport.is_closing():
-                    self._transport.sendto(item.data, item.destination)
+            if isinstance(item, Transmit | TransmitStream | Connect | Disconnect):
+                sent = None if self._wires is None or self._closing else self._wires.perform(item)
+                if sent is not None and self._trace is not None:
+                    self._trace("sent", *sent)
             else:
                 self._heard(item, out)
         if self._timer is not None:
@@ -157,7 +189,7 @@ class PhoneAgent(asyncio.DatagramProtocol):
         elif isinstance(item, Requested):
             self._requested(item, out)
         elif isinstance(item, Responded):
-            self._registration.responded(item.handle, item.response)
+            self._registration.responded(item.handle, item.response, self._lost if item.why == "transport" else "")
         elif isinstance(item, Ringing):
             call = self._call_of(item.leg)
             if call is not None:
@@ -371,7 +403,8 @@ class PhoneAgent(asyncio.DatagramProtocol):
     @property
     def contact(self) -> str:
         """Where the phone can be reached, as a name-addr."""
-        return f"<sip:{self.number}@{host_text(self.address[0])}:{self.address[1]}>"
+        tail = "" if self.transport.name == "udp" else f";transport={self.transport.name}"
+        return f"<sip:{self.number}@{host_text(self.address[0])}:{self.address[1]}{tail}>"
 
     def request_register(self, expires_s: int, call_id: str, cseq: int, headers: Sequence[tuple[str, str]]) -> int:
         """Send one REGISTER; returns its handle. For `Registration`."""

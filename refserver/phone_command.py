@@ -9,11 +9,13 @@ import re
 import signal
 import stat
 import sys
+from pathlib import Path
 
 import msgspec
 
 from refserver.phone import Phone, PhoneError
 from refserver.phone_records import PhoneEvent
+from refserver.phone_wires import TRANSPORTS, Transport
 
 COMMANDS = "answer, reject [STATUS], hold, retrieve, call NUMBER, hangup, quit"
 MAX_LINE = 1_024
@@ -40,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--password", default="", help="seen by other users of this machine; better:")
     made.add_argument("--password-env", metavar="VAR", help="environment variable that holds the password")
     made.add_argument("--domain", default="", help="domain of its address (default: the server's host)")
+    made.add_argument("--transport", choices=TRANSPORTS, default="udp", help="default: udp")
+    made.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates to believe (default: the system's)")
+    made.add_argument("--certificate", type=Path, metavar="FILE", help="with it others can open TLS streams here")
+    made.add_argument("--certificate-key", type=Path, metavar="FILE", help="its key, if that is another file")
     made.add_argument("--expires", type=int, default=120, metavar="S", help="seconds to register for")
     made.add_argument("--auto-answer", action="store_true", help="answer each call at once")
     made.add_argument("--no-talk", action="store_true", help="refuse NOTIFY `Event: talk`")
@@ -148,6 +154,12 @@ async def run(given: argparse.Namespace, password: str) -> int:
         auto_answer=given.auto_answer,
         talk=not given.no_talk,
         expires_s=given.expires,
+        transport=Transport(
+            name=given.transport,
+            ca_file=given.ca_file,
+            certificate=given.certificate,
+            certificate_key=given.certificate_key,
+        ),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

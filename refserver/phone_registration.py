@@ -13,18 +13,15 @@ from sip_proto import Response
 
 CHALLENGES = 3
 RETRY_S = 5.0
+AGAIN_S = 0.5
 
 
 class Host(Protocol):
     """What a registration asks of its phone."""
 
-    def request_register(
-        self, expires_s: int, call_id: str, cseq: int, headers: Sequence[tuple[str, str]]
-    ) -> int: ...
+    def request_register(self, expires_s: int, call_id: str, cseq: int, headers: Sequence[tuple[str, str]]) -> int: ...
 
-    def credentials(
-        self, challenge: Response, method: str, uri: str, count: int
-    ) -> tuple[str, str] | None: ...
+    def credentials(self, challenge: Response, method: str, uri: str, count: int) -> tuple[str, str] | None: ...
 
     def told_registration(self, kind: PhoneEventKind, status: int, text: str) -> None: ...
 
@@ -97,13 +94,19 @@ class Registration:
         self._cseq += 1
         self._handle = self._host.request_register(self._asked_s, self._call_id, self._cseq, headers)
 
-    def responded(self, handle: int, response: Response | None) -> None:
-        """The final answer to one REGISTER, None when none came."""
+    def stream_lost(self) -> None:
+        """A stream is gone by which the registrar may have reached the phone: register again, soon."""
+        if self._wanted and self._handle is None:
+            self._stop_refresh()
+            self._refresh = asyncio.get_running_loop().call_later(AGAIN_S, self._begin, self._wanted_s)
+
+    def responded(self, handle: int, response: Response | None, why: str = "") -> None:
+        """The final answer to one REGISTER, None when none came; `why` it could not be sent."""
         if handle != self._handle:
             return
         self._handle = None
         if response is None:
-            self._fail(408, "no answer")
+            self._fail(503 if why else 408, why or "no answer")
         elif response.status in (401, 407):
             self._challenged(response)
         elif 200 <= response.status < 300:

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
-from sip_proto import Challenger, Endpoint, EndpointSettings, Outcome, Output, Request, Requested, Transmit
+from sip_proto import (
+    Challenger,
+    Endpoint,
+    EndpointSettings,
+    Outcome,
+    Output,
+    Request,
+    Requested,
+    Transmit,
+    TransmitStream,
+)
 
 
 class Registrar(asyncio.DatagramProtocol):
@@ -17,7 +28,29 @@ class Registrar(asyncio.DatagramProtocol):
         self.mute = False
         self.requests: list[Request] = []
         self.bound = False
+        self.address = ("", 0)
         self.accepted: asyncio.Queue[int] = asyncio.Queue()
+
+    async def start_streams(self, context: ssl.SSLContext | None = None) -> tuple[str, int]:
+        """Serve TCP, or TLS with a context, in place of UDP."""
+        self.flows: dict[int, asyncio.StreamWriter] = {}
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=context)
+        self.address = self.server.sockets[0].getsockname()
+        settings = EndpointSettings(listeners={"sip": self.address}, transports={"sip": "tls" if context else "tcp"})
+        self.endpoint = Endpoint(settings, b"registrar")
+        self.challenger = Challenger(b"registrar", "test")
+        return self.address
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        flow = len(self.flows) + 1
+        self.flows[flow] = writer
+        self.endpoint.stream_opened(self.now(), flow, "sip", writer.get_extra_info("peername"), [])
+        while data := await reader.read(4_096):
+            out: list[Output] = []
+            self.endpoint.receive_stream(self.now(), flow, data, out)
+            self.perform(out)
+        self.endpoint.stream_closed(self.now(), flow, [])
+        writer.close()
 
     async def start(self) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
@@ -35,12 +68,17 @@ class Registrar(asyncio.DatagramProtocol):
             return
         out: list[Output] = []
         self.endpoint.receive_datagram(self.now(), "sip", addr[:2], data, out)
+        self.perform(out)
+
+    def perform(self, out: list[Output]) -> None:
         for item in out:
             if isinstance(item, Requested):
                 self.registered(item, out)
         for item in out:
             if isinstance(item, Transmit):
                 self.transport.sendto(item.data, item.destination)
+            elif isinstance(item, TransmitStream):
+                self.flows[item.flow].write(item.data)
 
     def registered(self, item: Requested, out: list[Output]) -> None:
         now, request = self.now(), item.request
