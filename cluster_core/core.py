@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster_core.ids import Ids
+from cluster_core.records import MarkRecord
 from cluster_core.settings import ClusterSettings
 from cluster_core.store import Store
 from sip_proto import TimerTable
@@ -23,9 +24,16 @@ class Core:
         self.store = Store()
         self.timers: TimerTable[tuple[str, int | str]] = TimerTable()
         self.ids = Ids(seed, self.node.number)
+        self._mark = 0
         self.wall_base_us = 0
         self.role_epoch = 0
         self.primary = False
+
+    def keep_mark(self) -> None:
+        """What ids may have been given out is durable: whoever goes on gives out others."""
+        if self.ids.mark != self._mark:
+            self._mark = self.ids.mark
+            self.store.put("marks", "ids", MarkRecord(self._mark))
 
     def wall_us(self, now: int) -> int:
         """Microseconds since 1970 UTC."""

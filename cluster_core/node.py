@@ -126,6 +126,7 @@ class ClusterNode:
             for sip in self._edge.flush_sip(out):
                 self.session_controller.sip(now, sip, out)
         self._core.arm("sip", 0, self._edge.sip.next_deadline())
+        self._core.keep_mark()
         changes = self._core.store.changes()
         if changes:
             out.append(Replicate(Subsystem.MAIN, changes))

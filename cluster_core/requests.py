@@ -21,7 +21,9 @@ FALLBACK_US = 300 * MILLISECOND_US
 
 
 class Pending(msgspec.Struct):
-    """A request in flight; `fallback` is the answering event as the call's node sent it along with its reply."""
+    """A request in flight; `fallback` is the answering event as the call's node sent it along with its reply,
+    `node` where else it is served.
+    """
 
     conn: int
     ref: int
@@ -29,6 +31,7 @@ class Pending(msgspec.Struct):
     dn: str
     conn_id: int
     fallback: bytes = b""
+    node: str = ""
 
 
 class Requests:
@@ -127,6 +130,16 @@ class Requests:
             conn, message.ref, message.name, message.text(Attribute.ThisDN), message.number(Attribute.ConnID)
         )
         self._error(now, pending, refusal.code, text, out)
+
+    def served_at(self, cause: Cause, node: str) -> None:
+        """The request is on its way to another node."""
+        self._pending[cause[1]].node = node
+
+    def node_gone(self, now: int, node: str, out: list[AnyOutput]) -> None:
+        """A node is out of reach: what it was to serve is answered by the event that came along, or refused."""
+        for number in [n for n, pending in self._pending.items() if pending.node == node]:
+            if not self._pending[number].fallback:
+                self.fail(now, (self._core.name, number), Condition.NODE_UNREACHABLE, out)
 
     def gone(self, conn: int) -> None:
         """A client is gone: nobody waits for its answers any more."""

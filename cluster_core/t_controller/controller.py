@@ -94,9 +94,7 @@ class TController:
             peer = self.links.owner_peer(self.ownership.owner(dn))
             if peer is not None and not self.links.is_away(now, peer.name):
                 if not self.links.forward(now, peer, dn, encode(event), cause, out):
-                    peer.unacknowledged.clear()
-                    for stale in self.calls.dns_with_calls():
-                        self._refresh_at(now, peer, stale, out)
+                    self._send_afresh(now, peer, out)
                 return
             if peer is not None:
                 self._stale.setdefault(peer.name, {})[dn] = None
@@ -159,8 +157,8 @@ class TController:
             self.calls.request(now, message, cause, out)
             return
         for node in self._core.settings.nodes:
-            if node.number == node_of(conn_id) and self.links.is_up(node.name):
-                self.links.serve(now, self.links.peers[node.name], cause[1], encode(message), out)
+            if node.number == node_of(conn_id):
+                self._serve_at(now, self.links.peers[node.name], message, cause, out)
                 return
         self._requests.fail(now, cause, Condition.INVALID_CONNID, out)
 
@@ -231,6 +229,7 @@ class TController:
     def peer_away(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """A peer stays away: its DNs are hidden, and events that waited for it leave from here."""
         self.streams.hide(now, peer.name, out)
+        self._requests.node_gone(now, peer.name, out)
         for dn in self.calls.dns_with_calls():
             owner = self.ownership.owner(dn)
             if owner is not None and owner.node == peer.name:
@@ -288,9 +287,17 @@ class TController:
         if self.owned.serves(dn) and record is not None and record.in_service:
             self.agents.request(now, message, cause, session, out)
         elif peer is not None and cause[0] == self._core.name:
-            self.links.serve(now, peer, cause[1], encode(message), out)
+            self._serve_at(now, peer, message, cause, out)
         else:
             self._requests.fail(now, cause, Condition.OUT_OF_SERVICE, out, dn=dn)
+
+    def _serve_at(self, now: int, peer: Peer, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
+        """Send a client's request to the node that serves it; a node that goes away answers nothing any more."""
+        if peer.up:
+            self._requests.served_at(cause, peer.name)
+            self.links.serve(now, peer, cause[1], encode(message), out)
+        else:
+            self._requests.fail(now, cause, Condition.NODE_UNREACHABLE, out)
 
     def _forwarded(self, now: int, peer: Peer, message: Forward, out: list[AnyOutput]) -> None:
         refused = False
@@ -373,6 +380,15 @@ class TController:
             self.streams.originate(now, dn, out)
         else:
             self.streams.yield_to(now, dn, owner.node, owner.epoch, out)
+
+    def _send_afresh(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
+        """Too many events wait for the peer's word: all parties take their place, of DNs whose calls ended too."""
+        stale = dict.fromkeys([*(forward.dn for forward in peer.unacknowledged), *self.calls.dns_with_calls()])
+        peer.unacknowledged.clear()
+        for dn in stale:
+            self._refresh_at(now, peer, dn, out)
+            if not peer.up:
+                self._stale.setdefault(peer.name, {})[dn] = None
 
     def _refresh_at(self, now: int, peer: Peer, dn: str, out: list[AnyOutput]) -> None:
         owner = self.ownership.owner(dn)

@@ -9,7 +9,7 @@ import msgspec
 from cluster_core.coordinator import MemoryCoordinator
 from cluster_core.inputs import AnyInput, Closed, Datagram, Listener, Opened, Received, Role, Timeout, WallClock
 from cluster_core.node import ClusterNode
-from cluster_core.outputs import Ask, Close, Fault, Replicate, Send, SendDatagram
+from cluster_core.outputs import Ask, Close, Dial, Fault, Replicate, Send, SendDatagram
 from cluster_core.settings import (
     ClientRole,
     ClientSettings,
@@ -68,6 +68,8 @@ class Alone:
         self.mirror = Store()
         self.datagrams: list[tuple[tuple[str, int], bytes]] = []
         self.faults: list[Fault] = []
+        self.dialled: list[Dial] = []
+        self.closed: list[int] = []
         self.programs: dict[int, Program] = {}
         self.calls = 0
         self.give(WallClock(1_700_000_000_000_000))
@@ -84,8 +86,12 @@ class Alone:
             elif isinstance(output, Send):
                 for conn in output.conns:
                     self.programs[conn].heard(b"".join(output.chunks))
-            elif isinstance(output, Close) and output.conn in self.programs:
-                self.programs[output.conn].closed = output.why
+            elif isinstance(output, Close):
+                self.closed.append(output.conn)
+                if output.conn in self.programs:
+                    self.programs[output.conn].closed = output.why
+            elif isinstance(output, Dial):
+                self.dialled.append(output)
             elif isinstance(output, Replicate):
                 self.mirror.apply(output.changes)
             elif isinstance(output, Fault):

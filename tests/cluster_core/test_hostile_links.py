@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cluster_core.inputs import Operator
 from cluster_core.packing import pack
 from cluster_core.picture import Picture
 from cluster_core.records import Binding
@@ -27,6 +28,7 @@ from cluster_core.t_controller.link_records import (
     Snapshot,
 )
 from tests.cluster_core.alone import Alone, settings
+from tests.sim.cluster import Cluster
 from tlib_proto import Attribute, ErrorCode, Hello, Message, MessageType, encode
 from tlib_proto import Write as TlibWrite
 
@@ -119,3 +121,31 @@ def test_a_link_with_a_wrong_secret_is_refused():
     late = alone.program("T", ClientRole.PEER, "tcontroller", hello=hello)
     assert late.closed
     assert late.events[-1].number(Attribute.ErrorCode) == ErrorCode.SECURITY_VIOLATION
+
+
+def test_a_request_on_a_call_of_a_node_out_of_reach_is_refused_at_once():
+    alone, _ = with_peer()
+    desk = alone.program("Desk", ClientRole.DESKTOP, "tcontroller", "1001")
+    refused = desk.ask(MessageType.RequestAnswerCall, ThisDN="1001", ConnID=2 << 52 | 7)
+    assert refused.number(Attribute.ErrorCode) == ErrorCode.NO_SWITCH
+
+
+def test_a_request_that_its_node_took_along_is_refused_when_the_node_stays_away():
+    cluster = Cluster(2, optimised=False)
+    desk = cluster.desktop("n1", "1001")
+    ref = desk.request(MessageType.RequestAnswerCall, ThisDN="1001", ConnID=2 << 52 | 7)
+    cluster.world.cut("n1", "n2", silent=True)
+    cluster.settle(6_000_000)
+    assert desk.answers[ref].number(Attribute.ErrorCode) == ErrorCode.NO_SWITCH
+
+
+def test_a_link_that_is_cut_while_it_is_dialled_is_not_opened():
+    alone, _ = with_peer()
+    dialled = [output.conn for output in alone.dialled if output.address == "192.0.2.2:5063"]
+    alone.give(Operator("link", ("n2", "down")))
+    assert dialled[-1] in alone.closed
+
+
+def test_what_ids_were_given_out_is_durable():
+    alone, _ = with_peer()
+    assert alone.mirror.get("marks", "ids").value % 1_000 == 0
