@@ -17,6 +17,7 @@ from sip_proto.dialog import Leg, apply_routes, lines, next_hop
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import NEW_FLOW, Flow, Flows, Hop
 from sip_proto.ids import Ids
+from sip_proto.message import Response
 from sip_proto.records import Dialog, DialogChanged, DialogEnded, Output, Transmit
 from sip_proto.settings import EndpointSettings
 from sip_proto.tables import Input, LegState, State
@@ -291,6 +292,12 @@ class Core:
         if leg.announced:
             leg.announced = False
             out.append(DialogEnded(leg.id))
+
+    def _usage_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        raise NotImplementedError
+
+    def _usage_lost(self, now: int, tx: ClientTransaction, why: str, out: list[Output]) -> None:
+        raise NotImplementedError
 
     def _refuse_pending(self, now: int, leg: Leg, out: list[Output]) -> None:
         # A BYE ends a re-INVITE that nobody answered yet (RFC 3261 section 15.1.2).

@@ -2,7 +2,7 @@
 
 from copy import copy
 
-from sip_proto.core import ACCEPTED_TIMER
+from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Flow, Hop
@@ -10,14 +10,14 @@ from sip_proto.framing import BrokenFraming, KeepAlive
 from sip_proto.message import Request
 from sip_proto.parser import parse
 from sip_proto.records import Dialog, Disconnect, Output, TransmitStream, Unanswerable
+from sip_proto.subscription import SubscriptionSide
 from sip_proto.tables import Input, LegState
 from sip_proto.transactions import BOUND_TIMER, ClientTransaction
-from sip_proto.uas import CalleeSide
 from sip_proto.uri import Address
 from sip_proto.validate import Rejection
 
 
-class Endpoint(CalleeSide):
+class Endpoint(SubscriptionSide):
     """A user agent without sockets, clock or dice: inputs append records to `out`, time comes as
     microseconds (ours).
 
@@ -147,6 +147,8 @@ class Endpoint(CalleeSide):
                 if self._tx.step(now, tx, event, out):
                     assert isinstance(tx, ClientTransaction)
                     self._client_expired(now, tx, out)
+            elif handle in self._usages:
+                self._usage_due(now, self._usages[handle], timer, out)
             elif timer == ACCEPTED_TIMER:
                 self._accept_again(now, self._legs[handle], out)
             else:
@@ -161,6 +163,7 @@ class Endpoint(CalleeSide):
         return {
             "legs": len(self._legs),
             "dialogs": len(self._by_dialog),
+            "subscriptions": len(self._usages),
             "clients": len(self._tx.clients),
             "servers": len(self._tx.servers),
             "merged": len(self._tx.merged),
@@ -172,6 +175,10 @@ class Endpoint(CalleeSide):
         """Assert that the tables agree with each other (ours)."""
         self._tx.check()
         self._flows.check()
+        assert len(self._usages) == len(self._by_usage)
+        for handle, usage in self._usages.items():
+            assert usage.id == handle == self._by_usage[usage.key()]
+            assert handle * 4 + ACK_TIMER in self._timers
         assert len(self._legs) == len(self._by_dialog)
         for handle, leg in self._legs.items():
             assert leg.id == handle == self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]

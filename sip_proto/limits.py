@@ -23,6 +23,7 @@ class Limits(msgspec.Struct, frozen=True):
     lookups: int = 1_000
     records: int = 32
     targets: int = 32
+    subscriptions: int = 50_000
 
 
 class Timings(msgspec.Struct, frozen=True):

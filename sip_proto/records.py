@@ -167,6 +167,65 @@ class Responded(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class SubscriptionAsked(msgspec.Struct, frozen=True):
+    """A SUBSCRIBE to one of our event packages: accept_subscription() or reject_subscription() (RFC 6665 section 4.2).
+
+    `expires_s` is what it asks for, 0 a single look.
+    """
+
+    subscription: int
+    request: Request
+    event: str
+    event_id: str
+    expires_s: int
+    listener: str
+    source: Address
+    transport: str = "udp"
+    flow: int = 0
+
+
+class SubscriptionRenewed(msgspec.Struct, frozen=True):
+    """A subscription that we serve was renewed for `expires_s`, or given back (0), and is answered: notify() is due."""
+
+    subscription: int
+    request: Request
+    expires_s: int
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """The 2xx to our SUBSCRIBE; a Notified follows."""
+
+    subscription: int
+    response: Response
+
+
+class Notified(msgspec.Struct, frozen=True):
+    """A NOTIFY of our subscription, answered with 200; `state` is in lower case ("active", "pending", "terminated"),
+    `expires_s` None when it does not say."""
+
+    subscription: int
+    request: Request
+    state: str
+    expires_s: int | None
+
+
+class RenewalRefused(msgspec.Struct, frozen=True):
+    """A renewal was refused; the subscription lives on until it expires (RFC 6665 section 4.1.2.2)."""
+
+    subscription: int
+    response: Response
+
+
+class SubscriptionEnded(msgspec.Struct, frozen=True):
+    """A subscription is gone, `why`: the NOTIFY's reason or "terminated"; "refused" or "gone" (a response, which is
+    there then), "timeout" (nobody renewed, answered or notified), "transport" (no stream)."""
+
+    subscription: int
+    why: str
+    response: Response | None = None
+    retry_after_s: int | None = None
+
+
 class DialogChanged(msgspec.Struct, frozen=True):
     """A confirmed dialog was created or changed; `dialog` is the receiver's own copy."""
 
@@ -216,6 +275,12 @@ Output = (
     | Reanswered
     | Rerefused
     | Responded
+    | SubscriptionAsked
+    | SubscriptionRenewed
+    | Subscribed
+    | Notified
+    | RenewalRefused
+    | SubscriptionEnded
     | DialogChanged
     | DialogEnded
     | Rejected

@@ -12,7 +12,7 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     `transports` names those listeners that are "tcp" or "tls"; the others are "udp". `node` marks the tags and
     Call-IDs that we make, 0 leaves the mark out; `supported` are option tags, in lower case, that a request may
     require. Where `session_types` are given, an INVITE with a body of another type is answered 415, one that accepts
-    none of them 406.
+    none of them 406. A SUBSCRIBE to one of the packages `events` is served; without any it is a request as others are.
     """
 
     listeners: dict[str, Address]
@@ -24,3 +24,4 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     transports: dict[str, str] = {}
     session_types: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()

@@ -39,6 +39,8 @@ class Purpose(IntEnum):
     PLAIN = 2
     CLOSE = 3
     SILENT = 4
+    SUBSCRIBE = 5
+    NOTIFY = 6
 
 
 class Transaction:

@@ -299,6 +299,8 @@ class CallerSide(Core):
             leg = self._legs.get(tx.leg)
             if leg is not None and leg.take(LegInput.GOT_SUCCESS):
                 self._drop_leg(leg, out)
+        elif purpose is not Purpose.SILENT:
+            self._usage_response(now, tx, response, out)
 
     def _call_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
         status = response.status
@@ -449,5 +451,8 @@ class CallerSide(Core):
                 out.append(Rerefused(leg.id, status, None))
                 if status == 408:
                     self._lost(now, leg, out, bye=True)
-        elif purpose is Purpose.CLOSE and leg is not None and leg.take(LegInput.TIMED_OUT):
-            self._drop_leg(leg, out)
+        elif purpose is Purpose.CLOSE:
+            if leg is not None and leg.take(LegInput.TIMED_OUT):
+                self._drop_leg(leg, out)
+        elif purpose is not Purpose.SILENT:
+            self._usage_lost(now, tx, "timeout" if status == 408 else "transport", out)

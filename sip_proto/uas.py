@@ -243,7 +243,7 @@ class CalleeSide(CallerSide):
         head = response_head(request, origin.destination)
         to = request.get("To") or ""
         routes = ""
-        if invite and "Record-Route" in request.names:
+        if (invite or request.method == "SUBSCRIBE") and "Record-Route" in request.names:
             routes = "".join([f"Record-Route: {route}\r\n" for route in request.get_all("Record-Route")])
         tx = ServerTransaction(
             self._handle(),

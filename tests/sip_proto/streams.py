@@ -16,6 +16,7 @@ def endpoint(name: str, **limits: int) -> Endpoint:
         {"udp": plain, "tcp": plain, "tls": tls},
         limits=Limits(**limits),  # type: ignore[arg-type]
         transports={"tcp": "tcp", "tls": "tls"},
+        events=("dialog", "presence"),
     )
     return Endpoint(settings, name.encode())
 

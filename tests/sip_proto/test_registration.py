@@ -173,6 +173,13 @@ def test_a_time_too_brief_is_made_longer_within_reason() -> None:
         assert isinstance(failed, RegistrationFailed)
 
 
+def test_a_registrar_that_never_has_enough_is_not_followed_for_ever() -> None:
+    desk = Desk(expires_s=60)
+    desk.register()
+    said = [desk.answer(423, f"Min-Expires: {61 + turn}")[0] for turn in range(6)]
+    assert [isinstance(record, RegistrationFailed) for record in said] == [False] * 5 + [True]
+
+
 def test_a_failure_is_tried_again_later_and_later() -> None:
     desk = Desk()
     desk.register()
