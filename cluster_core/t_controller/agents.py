@@ -14,6 +14,10 @@ from cluster_core.t_controller.tables import INPUTS, READY_MODES, TRANSITIONS, A
 from tlib_proto import Attribute, Message, MessageType, encode
 
 
+_WORK_MODES = range(0x8000_0000)
+"""What a key-value list can carry; which of these mean something is the application's."""
+
+
 class Agents:
     """The agents of owned DNs; every change is an event of the DN's stream."""
 
@@ -29,6 +33,9 @@ class Agents:
         agent = self.of(dn)
         given = INPUTS[message.id]
         agent_id = message.text(Attribute.AgentID)
+        if message.number(Attribute.AgentWorkMode) not in _WORK_MODES:
+            self._requests.fail(now, cause, Condition.INVALID_ATTRIBUTE, out, attribute="AgentWorkMode")
+            return
         for name in ("AgentID", "ThisQueue"):
             if len(message.text(Attribute[name])) > self._core.limits.name_chars:
                 self._requests.fail(now, cause, Condition.INVALID_ATTRIBUTE, out, attribute=name)

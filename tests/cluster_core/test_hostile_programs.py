@@ -57,6 +57,7 @@ def test_an_agents_reasons_and_names_are_bounded():
     for name in ("AgentID", "ThisQueue"):
         given = {"AgentID": "a1", name: "x" * 100_000}
         assert code(desk.ask(login, ThisDN="1001", **given)) == ErrorCode.INVALID_ATTR
+    assert code(desk.ask(login, ThisDN="1001", AgentID="a1", AgentWorkMode=1 << 31)) == ErrorCode.INVALID_ATTR
     reasons = (("r", "x" * 65_000),)
     assert code(desk.ask(login, ThisDN="1001", AgentID="a1", Reasons=reasons)) == ErrorCode.INVALID_ATTR
     assert desk.ask(login, ThisDN="1001", AgentID="a1").id == MessageType.EventAgentLogin
