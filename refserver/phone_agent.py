@@ -234,7 +234,7 @@ class PhoneAgent:
     def _new_call(self, leg: int, state: CallState, peer: str, call_id: str) -> PhoneCall:
         self._last_call += 1
         media = Media(self.address[0], secrets.randbelow(2**31))
-        call = PhoneCall(self._last_call, leg, state, peer, media, call_id)
+        call = PhoneCall(self._last_call, leg, state, peer, media, call_id, tag=secrets.token_hex(8))
         self.calls[call.number] = call
         self._legs[leg] = call.number
         return call
@@ -382,6 +382,7 @@ class PhoneAgent:
             body=call.media.offer(),
             call_id=call.call_id,
             cseq=call.cseq,
+            from_tag=call.tag,
         )
         self._legs[call.leg] = call.number
 

@@ -77,3 +77,4 @@ class PhoneCall(msgspec.Struct, eq=False):
     challenges: int = 0
     cseq: int = 1
     uri: str = ""
+    tag: str = ""

@@ -13,7 +13,8 @@ from typing import Any
 from refserver.addresses import split_address
 from refserver.client import Client, connect
 from refserver.demo_cast import Server
-from refserver.phone import Phone
+from refserver.phone import Phone, Transport
+from tests.certificates import Pair
 from tlib_proto.constants import Attribute
 from tlib_proto.records import Message
 
@@ -77,6 +78,13 @@ def cluster_text(phones: range = range(1001, 1011)) -> str:
     """A cluster file: nodes n1 and n2 on free ports, phones, Routing Point 8000, desktop GWS."""
     nodes = "".join(_NODE.format(number=number) for number in (1, 2))
     return _HEAD + nodes + "".join(_PHONE.format(dn=dn) for dn in phones) + _CLIENTS.format(secret=_HASH)
+
+
+def tls_text(pair: Pair) -> str:
+    """The usual cluster with SIP over TLS too; nodes and phones believe the one certificate."""
+    more = f'certificate = "{pair.certificate}"\ncertificate-key = "{pair.key}"\ntrusted-ca = "{pair.certificate}"\n'
+    port = 'sip-port = "127.0.0.1:0"\n'
+    return cluster_text().replace(port, f'{port}sip-port-tls = "127.0.0.1:0"\n{more}')
 
 
 class Cluster:
@@ -147,7 +155,9 @@ class Cluster:
 
     async def phone(self, number: str, node: str, register: bool = True, **options: Any) -> Phone:
         """A phone at a node, registered unless told otherwise."""
-        phone = Phone(number, PASSWORD, self.address(node, "sip"), **options)
+        transport = options.get("transport", "udp")
+        tls = isinstance(transport, Transport) and transport.name == "tls"
+        phone = Phone(number, PASSWORD, self.address(node, "sip_tls" if tls else "sip"), **options)
         self._phones.append(phone)
         await phone.start()
         if register:

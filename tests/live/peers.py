@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.certificates import Pair
+
 MODULES = ("/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules")
 EVENT_S = 20
 
@@ -32,7 +34,7 @@ From: <sip:2125550100@[local_ip]>;tag=[call_number]
 To: <sip:[service]@[remote_ip]>
 Call-ID: [call_id]
 CSeq: 1 INVITE
-Contact: <sip:2125550100@[local_ip]:[local_port]>
+Contact: <sip:2125550100@[local_ip]:[local_port];transport=[transport]>
 Max-Forwards: 70
 Content-Type: application/sdp
 Content-Length: [len]
@@ -64,7 +66,7 @@ SIP/2.0 200 OK
 [last_To:]
 [last_Call-ID:]
 [last_CSeq:]
-Contact: <sip:2125550100@[local_ip]:[local_port]>
+Contact: <sip:2125550100@[local_ip]:[local_port];transport=[transport]>
 Content-Type: application/sdp
 Content-Length: [len]
 
@@ -96,13 +98,14 @@ def scenario(directions: tuple[str, ...] = ()) -> str:
 
 @asynccontextmanager
 async def sipp_call(
-    folder: Path, target: tuple[str, int], number: str, directions: tuple[str, ...] = ()
+    folder: Path, target: tuple[str, int], number: str, directions: tuple[str, ...] = (), transport: str = "udp"
 ) -> AsyncIterator[None]:
-    """One call by SIPp while the block runs; at its end SIPp must have seen all of its scenario."""
+    """One call by SIPp, over UDP or TCP, while the block runs; at its end SIPp must have seen all of its scenario."""
     file = folder / "caller.xml"
     file.write_text(scenario(directions))
     process = await asyncio.create_subprocess_exec(
         *("sipp", f"{target[0]}:{target[1]}", "-sf", str(file), "-s", number, "-m", "1", "-i", "127.0.0.1"),
+        *("-t", {"udp": "u1", "tcp": "t1"}[transport]),
         *("-nostdin", "-timeout", "45", "-timeout_error", "-trace_err", "-error_file", str(folder / "sipp.err")),
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
@@ -126,7 +129,9 @@ class Baresip:
         self._folder = folder
         self._events: list[dict[str, Any]] = []
 
-    async def start(self, number: str, password: str, registrar: tuple[str, int]) -> None:
+    async def start(
+        self, number: str, password: str, registrar: tuple[str, int], transport: str, pair: Pair | None
+    ) -> None:
         modules = next(path for path in MODULES if Path(path).is_dir())
         control = _free_port()
         self._folder.mkdir()
@@ -136,10 +141,10 @@ class Baresip:
             "module g711.so\nmodule aubridge.so\n"
             "module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
             "audio_source aubridge,one\naudio_player aubridge,one\naudio_alert aubridge,two\n"
-            f"ctrl_tcp_listen 127.0.0.1:{control}\n"
+            f"ctrl_tcp_listen 127.0.0.1:{control}\n" + self._tls(pair)
         )
         (self._folder / "accounts").write_text(
-            f"<sip:{number}@{registrar[0]}:{registrar[1]};transport=udp>"
+            f"<sip:{number}@{registrar[0]}:{registrar[1]};transport={transport}>"
             f";auth_user={number};auth_pass={password};regint=60;answermode=manual\n"
         )
         (self._folder / "contacts").write_text("")
@@ -155,6 +160,14 @@ class Baresip:
         # Its REGISTER_OK may have been told before anybody listened; what it prints is not lost.
         await self._until("200 OK")
         self._reading = asyncio.create_task(self._read_all())
+
+    def _tls(self, pair: Pair | None) -> str:
+        """Its own certificate, which others see when they connect to it, and whom it believes."""
+        if pair is None:
+            return ""
+        both = self._folder / "both.pem"
+        both.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
+        return f"sip_certificate {both}\nsip_cafile {pair.certificate}\n"
 
     async def _until(self, text: str) -> None:
         assert self._process.stdout is not None
@@ -211,10 +224,17 @@ class Baresip:
 
 
 @asynccontextmanager
-async def baresip(folder: Path, number: str, password: str, registrar: tuple[str, int]) -> AsyncIterator[Baresip]:
-    """A registered baresip."""
+async def baresip(
+    folder: Path,
+    number: str,
+    password: str,
+    registrar: tuple[str, int],
+    transport: str = "udp",
+    pair: Pair | None = None,
+) -> AsyncIterator[Baresip]:
+    """A registered baresip; over TLS it needs a certificate, of which it believes the issuer too."""
     phone = Baresip(folder / "baresip")
-    await phone.start(number, password, registrar)
+    await phone.start(number, password, registrar, transport, pair)
     try:
         yield phone
     finally:

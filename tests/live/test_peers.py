@@ -8,7 +8,8 @@ import pytest
 
 from refserver.client import Client
 from refserver.phone import PhoneEventKind
-from tests.live.cluster import PASSWORD, Cluster, run, running
+from tests.certificates import self_signed
+from tests.live.cluster import PASSWORD, Cluster, run, running, tls_text
 from tests.live.peers import baresip, sipp_call
 from tlib_proto.constants import Attribute, MessageType
 
@@ -32,7 +33,10 @@ async def route(router: Client) -> int:
 
 
 @pytest.mark.peer("sipp")
-def test_sipp_calls_an_agent_who_answers_holds_and_hangs_up_on_a_desktop_elsewhere(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_sipp_calls_an_agent_who_answers_holds_and_hangs_up_on_a_desktop_elsewhere(
+    tmp_path: Path, transport: str
+) -> None:
     async def body() -> None:
         async with running(tmp_path) as cluster:
             router = await at_the_routing_point(cluster)
@@ -40,7 +44,7 @@ def test_sipp_calls_an_agent_who_answers_holds_and_hangs_up_on_a_desktop_elsewhe
             await desktop.register_address("1002")
             phone = await cluster.phone("1002", "n2")
             target = cluster.address("n1", "sip")
-            async with sipp_call(tmp_path, target, "8000", ("inactive", "sendrecv")):
+            async with sipp_call(tmp_path, target, "8000", ("inactive", "sendrecv"), transport):
                 conn_id = await route(router)
                 await desktop.wait_for(M.EventRinging, dn="1002", conn_id=conn_id)
                 await desktop.answer_call("1002", conn_id)
@@ -56,14 +60,17 @@ def test_sipp_calls_an_agent_who_answers_holds_and_hangs_up_on_a_desktop_elsewhe
 
 @pytest.mark.peer("sipp")
 @pytest.mark.peer("baresip")
-def test_sipp_calls_an_agent_whose_phone_is_baresip(tmp_path: Path) -> None:
+@pytest.mark.peer("openssl")
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_sipp_calls_an_agent_whose_phone_is_baresip(tmp_path: Path, transport: str) -> None:
     async def body() -> None:
-        async with running(tmp_path) as cluster:
+        pair = self_signed(tmp_path)
+        async with running(tmp_path, text=tls_text(pair)) as cluster:
             router = await at_the_routing_point(cluster)
             desktop = await cluster.client("n1", "tcontroller")
             await desktop.register_address("1002")
-            node = cluster.address("n2", "sip")
-            async with baresip(tmp_path, "1002", PASSWORD, node) as phone:
+            node = cluster.address("n2", "sip_tls" if transport == "tls" else "sip")
+            async with baresip(tmp_path, "1002", PASSWORD, node, transport, pair) as phone:
                 await desktop.wait_for(M.EventDNBackInService, dn="1002")
                 target = cluster.address("n1", "sip")
                 async with sipp_call(tmp_path, target, "8000", ("inactive", "sendrecv")):
@@ -84,13 +91,17 @@ def test_sipp_calls_an_agent_whose_phone_is_baresip(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer("baresip")
-def test_baresip_hangs_up(tmp_path: Path) -> None:
+@pytest.mark.peer("openssl")
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_baresip_hangs_up(tmp_path: Path, transport: str) -> None:
     async def body() -> None:
-        async with running(tmp_path) as cluster:
+        pair = self_signed(tmp_path)
+        async with running(tmp_path, text=tls_text(pair)) as cluster:
             router = await at_the_routing_point(cluster)
             desktop = await cluster.client("n1", "tcontroller")
             await desktop.register_address("1002")
-            async with baresip(tmp_path, "1002", PASSWORD, cluster.address("n2", "sip")) as phone:
+            node = cluster.address("n2", "sip_tls" if transport == "tls" else "sip")
+            async with baresip(tmp_path, "1002", PASSWORD, node, transport, pair) as phone:
                 caller = await cluster.phone("2125550100", "n1", register=False)
                 await caller.call("8000")
                 conn_id = await route(router)

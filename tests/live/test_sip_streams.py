@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.live.cluster import cluster_text, run, running
+from tests.certificates import self_signed
+from tests.live.cluster import run, running, tls_text
 
 OPTIONS = (
     "OPTIONS sip:n1@{0} SIP/2.0\r\nVia: SIP/2.0/{1} 127.0.0.1:9;branch=z9hG4bK{2};rport\r\n"
@@ -50,24 +50,11 @@ def test_requests_on_a_tcp_stream_are_answered_on_it(tmp_path: Path) -> None:
 
 @pytest.mark.peer("openssl")
 def test_requests_under_tls_are_answered(tmp_path: Path) -> None:
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=127.0.0.1",
-            "-addext", "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    text = cluster_text().replace(
-        'sip-port = "127.0.0.1:0"\n',
-        f'sip-port = "127.0.0.1:0"\nsip-port-tls = "127.0.0.1:0"\ncertificate = "{certificate}"\n'
-        f'certificate-key = "{key}"\n',
-    )
+    pair = self_signed(tmp_path)
 
     async def body() -> None:
-        async with running(tmp_path, text=text) as cluster:
-            context = ssl.create_default_context(cafile=certificate)
+        async with running(tmp_path, text=tls_text(pair)) as cluster:
+            context = ssl.create_default_context(cafile=pair.certificate)
             reader, writer = await asyncio.open_connection(*cluster.address("n1", "sip_tls"), ssl=context)
             await asked(reader, writer, "TLS")
             writer.close()
