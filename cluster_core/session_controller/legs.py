@@ -126,9 +126,12 @@ class Legs:
     def end(self, now: int, leg: int, status: int, reason: str = "") -> None:
         """End a leg in the way its stage asks for: refuse, cancel or hang up."""
         stage = self._stages.pop(leg, None)
-        if stage is Stage.INCOMING:
-            self.sip.reject(now, leg, status, self.out, reason=reason)
-        elif stage is Stage.OUTGOING:
-            self.sip.cancel(now, leg, self.out)
-        elif stage is Stage.ANSWERED:
-            self.sip.bye(now, leg, self.out)
+        try:
+            if stage is Stage.INCOMING:
+                self.sip.reject(now, leg, status, self.out, reason=reason)
+            elif stage is Stage.OUTGOING:
+                self.sip.cancel(now, leg, self.out)
+            elif stage is Stage.ANSWERED:
+                self.sip.bye(now, leg, self.out)
+        except LocalError:  # it ended at this very moment, and word of it is on its way
+            return

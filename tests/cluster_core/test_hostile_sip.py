@@ -92,6 +92,21 @@ def test_a_phone_that_has_lost_the_call_when_a_program_holds_ends_it(status):
     assert desk.names()[-1] == "Released"
 
 
+def test_a_hold_that_neither_phone_answers_ends_the_call():
+    alone = Alone()
+    alone.phone("1001", PHONE)
+    desk = alone.program("Desk", ClientRole.DESKTOP, "tcontroller", "1001")
+    alone.request("INVITE", "sip:1001@n1", STRANGER, to="<sip:1001@n1>", body=SDP)
+    alone.answer(PHONE, b"INVITE", "200 OK", "Contact: <sip:1001@198.51.100.1>", body=SDP)
+    to = alone.last(STRANGER, b"SIP/2.0 200").decode().split("To: ")[1].split("\r\n")[0]
+    alone.request("ACK", "sip:n1", STRANGER, to=to, call=alone.calls)
+    ref = desk.send(MessageType.RequestHoldCall, ThisDN="1001", ConnID=desk.events[-1].number(Attribute.ConnID))
+    alone.run(70_000_000)
+    assert [event.id for event in desk.answers(ref)] == [MessageType.EventError]
+    assert desk.names()[-1] == "Released"
+    assert not alone.node.session_controller.calls.calls
+
+
 def test_a_stranger_with_the_number_of_a_phone_is_no_party_on_its_dn():
     alone = Alone()
     alone.phone("1001", PHONE)
