@@ -102,7 +102,7 @@ class Delivery:
         elif binding is None:
             self._come_back(now, call, 480, Condition.OUT_OF_SERVICE, out)
         else:
-            self._invite(now, call, waiting.dn, "extension", binding)
+            self._invite(now, call, waiting.dn, "extension", binding, out)
 
     def ringing(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
         """A phone that we called rings: the called one, or that of a program that makes a call."""
@@ -284,14 +284,21 @@ class Delivery:
         if binding is None:
             self._come_back(now, call, 503, Condition.INVALID_DESTINATION, out)
         else:
-            self._invite(now, call, target.dialled, "trunk", binding)
+            self._invite(now, call, target.dialled, "trunk", binding, out)
 
-    def _invite(self, now: int, call: CallRecord, dn: str, kind: str, binding: Binding) -> None:
+    def _invite(
+        self, now: int, call: CallRecord, dn: str, kind: str, binding: Binding, out: list[AnyOutput]
+    ) -> None:
         caller = self._calls.of(call)[0]
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
         # A program's call has no offer of its own yet: who is called makes it.
         offer = b"" if self._legs.stage(caller.leg) is Stage.ANSWERED else self._legs.shape(party, caller.sdp)
-        self._calls.set_leg(party, self._legs.invite(now, binding, call.ani or caller.dn, dn, offer))
+        leg = self._legs.invite(now, binding, call.ani or caller.dn, dn, offer)
+        if not leg:
+            self._calls.leave(now, party)
+            self._come_back(now, call, 503, Condition.TOO_MANY, out)
+            return
+        self._calls.set_leg(party, leg)
         self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
 
     def _call_maker(
@@ -309,6 +316,9 @@ class Delivery:
         realm = self._core.settings.realm
         headers = (("Call-Info", f"<sip:{realm}>;answer-after=0"),)
         leg = self._legs.invite(now, binding, call.dnis, dn, offer, headers)
+        if not leg:
+            self.hang_up(now, call, out, condition=Condition.TOO_MANY)
+            return
         self._calls.set_leg(party, leg)
         self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
 

@@ -59,23 +59,29 @@ class Legs:
         body: bytes,
         headers: Sequence[tuple[str, str]] = (),
     ) -> int:
-        """Call a phone or a trunk; returns the leg. A body of nothing leaves the offer to the other side."""
+        """Call a phone or a trunk; returns the leg, 0 when SIP's tables are full.
+
+        A body of nothing leaves the offer to the other side.
+        """
         realm = self._core.settings.realm
-        leg = self.sip.invite(
-            now,
-            self.out,
-            listener=LISTENERS[binding.transport],
-            destination=(binding.host, binding.port),
-            uri=binding.contact,
-            from_=f"<sip:{caller}@{realm}>",
-            to=f"<sip:{called}@{realm}>",
-            route=binding.path,
-            headers=headers,
-            body=body,
-            transport=binding.transport,
-            # A stream is this node's alone: another node that rings the phone connects to its contact.
-            flow=binding.flow if binding.node == self._core.name else 0,
-        )
+        try:
+            leg = self.sip.invite(
+                now,
+                self.out,
+                listener=LISTENERS[binding.transport],
+                destination=(binding.host, binding.port),
+                uri=binding.contact,
+                from_=f"<sip:{caller}@{realm}>",
+                to=f"<sip:{called}@{realm}>",
+                route=binding.path,
+                headers=headers,
+                body=body,
+                transport=binding.transport,
+                # A stream is this node's alone: another node that rings the phone connects to its contact.
+                flow=binding.flow if binding.node == self._core.name else 0,
+            )
+        except LocalError:
+            return 0
         self._stages[leg] = Stage.OUTGOING
         return leg
 

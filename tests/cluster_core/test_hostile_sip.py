@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cluster_core.settings import ClientRole
@@ -151,3 +152,21 @@ def test_an_offer_made_in_the_answer_is_answered_in_the_ack():
     alone.request("BYE", "sip:n1", STRANGER, to=to, call=alone.calls, cseq=2)
     assert not alone.node.session_controller.calls.calls
     assert not len(alone.node.session_controller.talk)
+
+
+def test_a_call_for_which_sip_has_no_room_is_refused():
+    alone = Alone()
+    alone.phone("1001", PHONE)
+    alone.phone("1002", OTHER)
+    router = alone.program("URS", ClientRole.ROUTER, "tlib", "8000", "1001")
+    endpoint = alone.node._edge.sip
+    endpoint._limits = msgspec.structs.replace(endpoint._limits, transactions=len(endpoint._tx) + 2)
+    alone.request("INVITE", "sip:8000@n1", STRANGER, body=SDP)
+    conn_id = router.events[-1].number(Attribute.ConnID)
+    alone.request("INVITE", "sip:1002@n1", STRANGER, to="<sip:1002@n1>", body=SDP)
+    assert alone.last(STRANGER, b"SIP/2.0").startswith(b"SIP/2.0 503")
+    route = {"ThisDN": "8000", "OtherDN": "1001", "ConnID": conn_id}
+    assert router.ask(MessageType.RequestRouteCall, **route).number(Attribute.ErrorCode) == ErrorCode.SERVICE_BUSY
+    made = router.ask(MessageType.RequestMakeCall, ThisDN="1001", OtherDN="1002")
+    assert made.number(Attribute.ErrorCode) == ErrorCode.SERVICE_BUSY
+    assert list(alone.node.session_controller.calls.calls) == [conn_id]
