@@ -10,7 +10,10 @@ import pytest
 HERE = Path(__file__).parent
 PURE = ("tlib_proto", "sip_proto", "cluster_core", "sim")
 ONCE = ("live", "sim")
-PROGRAMS = {"sipp": "sipp", "baresip": "baresip"}
+PROGRAMS = {"sipp": "sipp", "baresip": "baresip", "kamailio": "kamailio"}
+
+# Debian puts proxies where only root's PATH leads.
+os.environ["PATH"] = os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/sbin"
 
 left_out: dict[str, int] = {}
 

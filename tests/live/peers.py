@@ -1,4 +1,4 @@
-"""Peers that are not ours: SIPp as a caller, baresip as an agent's phone."""
+"""Peers that are not ours: SIPp as a caller, baresip as an agent's phone, Kamailio as a proxy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from typing import Any
 
 from tests.certificates import Pair
 
+KAMAILIO = Path(__file__).parents[2] / "examples" / "kamailio.cfg"
+PROXY_HOST = "127.0.0.2"
 MODULES = ("/usr/lib/baresip/modules", "/usr/lib64/baresip/modules", "/usr/local/lib/baresip/modules")
 EVENT_S = 20
 
@@ -241,7 +243,41 @@ async def baresip(
         await phone.stop()
 
 
-def _free_port() -> int:
+@asynccontextmanager
+async def kamailio(folder: Path, *nodes: tuple[str, int]) -> AsyncIterator[tuple[str, int]]:
+    """Kamailio with our example's configuration in front of nodes, the first of them preferred; its address."""
+    rows = [f"1 sip:{host}:{port} 0 {100 - place}\n" for place, (host, port) in enumerate(nodes)]
+    (folder / "nodes.list").write_text("".join(rows))
+    port = _free_port(PROXY_HOST)
+    process = await asyncio.create_subprocess_exec(
+        *("kamailio", "-f", str(KAMAILIO), "-DD", "-E", "-m", "32", "-M", "4", "-Y", str(folder)),
+        *("-A", f"PROXY_HOST={PROXY_HOST}", "-A", f"PROXY_PORT={port}", "-A", f'NODES_FILE="{folder}/nodes.list"'),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+
+    async def ready() -> None:
+        async with asyncio.timeout(EVENT_S):
+            while not said or "the proxy is ready" not in said[-1]:
+                line = await process.stderr.readline()  # type: ignore[union-attr]
+                assert line, f"kamailio ended:\n{''.join(said)}"
+                said.append(line.decode("utf-8", "replace"))
+
+    try:
+        await ready()
+        yield PROXY_HOST, port
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        _, rest = await process.communicate()
+    complaints = [line for line in rest.decode("utf-8", "replace").splitlines() if "ERROR" in line]
+    assert not complaints, "\n".join(complaints)
+
+
+def _free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
