@@ -21,7 +21,6 @@ from cluster_core.coordinator_records import (
     Refresh,
     Refreshed,
     Release,
-    Released,
 )
 from cluster_core.core import Core
 from cluster_core.inputs import Answered, Changed
@@ -137,10 +136,9 @@ class Ownership:
             self._learn(now, result.dn, result.owner, result.revision, out)
             if result.owner is not None:
                 self._claim_ended(now, result.dn, out)
-        elif isinstance(result, Released):
-            if isinstance(question, Release) and question.epoch == self._releasing.get(result.dn):
-                self._core.arm("release", result.dn, None)
-                del self._releasing[result.dn]
+        elif isinstance(question, Release) and question.epoch == self._releasing.get(question.dn):
+            self._core.arm("release", question.dn, None)
+            del self._releasing[question.dn]
 
     def changed(self, now: int, given: Changed, out: list[AnyOutput]) -> None:
         """A record changed; it may come before or after the answer to our own question."""
