@@ -13,7 +13,6 @@ from cluster_core.t_controller.streams import Streams
 from cluster_core.t_controller.tables import INPUTS, READY_MODES, TRANSITIONS, AgentInput, AgentState
 from tlib_proto import Attribute, Message, MessageType, encode
 
-
 _WORK_MODES = range(0x8000_0000)
 """What a key-value list can carry; which of these mean something is the application's."""
 
