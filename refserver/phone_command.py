@@ -13,21 +13,13 @@ from pathlib import Path
 
 import msgspec
 
+from refserver.arguments import endpoint
 from refserver.phone import Phone, PhoneError
 from refserver.phone_records import PhoneEvent
 from refserver.phone_wires import TRANSPORTS, Transport
 
 COMMANDS = "answer, reject [STATUS], hold, retrieve, call NUMBER, hangup, quit"
 MAX_LINE = 1_024
-_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s]+):([0-9]{1,5})")
-
-
-def endpoint(text: str) -> tuple[str, int]:
-    """HOST:PORT as a tuple; argparse's error for anything else."""
-    found = _TARGET.fullmatch(text)
-    if found is None or not 0 < int(found[2]) < 65_536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
-    return found[1].strip("[]"), int(found[2])
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,9 +13,9 @@ from datetime import datetime
 
 import msgspec
 
+from refserver.arguments import endpoint
 from refserver.client import Client, ClientError, EventsLost, TLibError, connect
 from refserver.event_json import object_of
-from refserver.phone_command import endpoint
 from tlib_proto.logtext import render
 from tlib_proto.records import Message
 

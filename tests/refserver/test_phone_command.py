@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -12,23 +11,10 @@ import sys
 import pytest
 
 from refserver.phone import Phone, PhoneError, PhoneEvent, PhoneEventKind
-from refserver.phone_command import endpoint, line_of, main, obey
+from refserver.phone_command import line_of, main, obey
 from tests.refserver.sip_registrar import Registrar
 
 Kind = PhoneEventKind
-
-
-@pytest.mark.parametrize(
-    ("text", "given"), [("127.0.0.1:5060", ("127.0.0.1", 5060)), ("[::1]:5060", ("::1", 5060)), ("pbx:1", ("pbx", 1))]
-)
-def test_an_endpoint_is_host_and_port(text: str, given: tuple[str, int]) -> None:
-    assert endpoint(text) == given
-
-
-@pytest.mark.parametrize("text", ["", "5060", "host:", "host:0", "host:65536", "host:\u0665", "a b:1", "host:999999"])
-def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(argparse.ArgumentTypeError):
-        endpoint(text)
 
 
 def test_an_event_is_one_line_of_json_with_stable_keys() -> None:
@@ -88,13 +74,14 @@ def test_wrong_values_are_status_2(more: list[str], capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith("refserver phone: ")
 
 
-def test_as_a_program_it_registers_prints_and_unregisters_at_the_signal() -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_as_a_program_it_registers_prints_and_unregisters_at_the_signal(transport: str) -> None:
     async def body() -> None:
         registrar = Registrar()
-        host, port = await registrar.start()
+        host, port = await (registrar.start() if transport == "udp" else registrar.start_streams())
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "refserver", "phone", "--register", f"{host}:{port}", "--number", "1001"),
-            *("--password-env", "PHONE_PASSWORD", "--json"),
+            *("--password-env", "PHONE_PASSWORD", "--json", "--transport", transport),
             env={**os.environ, "PHONE_PASSWORD": "demo"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -107,6 +94,16 @@ def test_as_a_program_it_registers_prints_and_unregisters_at_the_signal() -> Non
         assert json.loads(rest)["event"] == "unregistered"
         assert process.returncode == 0
         assert not registrar.bound
-        registrar.transport.close()
+        if transport == "udp":
+            registrar.transport.close()
+        else:
+            registrar.server.close()
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("option", ["--ca-file", "--certificate"])
+def test_a_file_that_is_not_there_is_status_1_and_named(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--register", "127.0.0.1:9", "--number", "1", "--transport", "tls", option, "/no/such.pem"]
+    assert main(given) == 1
+    assert "/no/such.pem: No such file" in capsys.readouterr().err
