@@ -17,6 +17,7 @@ from tests.sim.world import MILLISECOND, SECOND
 from tlib_proto import AgentWorkMode, Attribute, MessageType, PartyState
 
 M = MessageType
+FAULTS = 0.15
 CHAOS_US = 6 * SECOND
 HEALING_US = 9 * SECOND
 NUMBERS = ("1001", "1002", "1003", "8000", "8001", PSTN, "9123")
@@ -220,7 +221,7 @@ class Chaos:
         end = world.now + CHAOS_US
         while world.now < end:
             world.run(self.rng.randint(20, 200) * MILLISECOND)
-            if self.faults and self.rng.random() < 0.05:
+            if self.faults and self.rng.random() < FAULTS:
                 self.rng.choice(self.faults)()
             self.use()
             world.check()
@@ -241,10 +242,13 @@ class Chaos:
         self.restart()
         for host in self.cluster.hosts.values():
             host.engine = True
-        world.run(2 * SECOND)
+        world.run(4 * SECOND)
         for client in self.everybody:
             if client.ended:
                 self.reconnect(client)
+        world.run(2 * SECOND)
+        # Nobody has done anything since, calls go on: healing alone has to bring everybody together.
+        self.cluster.check()
         for phone in [*self.phones, self.pstn]:
             phone.on_invite = "486"
             for leg in list(phone.calls):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
@@ -495,7 +495,21 @@ class World:
             assert len(owners) <= 1, f"{dn} has {owners} as owners"
             if owners:
                 assert record is not None, f"{owners[0]} owns {dn}, the coordinator does not know"
+                told = self.hosts[owners[0]].node.t_controller.streams.mine[dn].calls.values()
+                true = [v for h in self.hosts.values() if h.alive for v in h.node.session_controller.calls.views(dn)]
+                twice = {c for c, state, _ in by_id(true) if not state}
+                told = [call for call in told if call.conn_id not in twice]
+                true = [call for call in true if call.conn_id not in twice]
+                assert by_id(told) == by_id(true), f"{dn} has {by_id(true)}, its owner tells {by_id(told)}"
                 assert record.node == owners[0], f"{owners[0]} owns {dn}, for the coordinator {record.node}"
+
+
+def by_id(calls: Iterable[Any]) -> list[tuple[int, int, str]]:
+    """Calls of a DN as its owner and their nodes must agree on them; of a DN that calls itself only the ConnID."""
+    states: dict[int, list[Any]] = {}
+    for call in calls:
+        states.setdefault(call.conn_id, []).append(call)
+    return sorted((c, there[0].state if len(there) == 1 else 0, there[0].node) for c, there in states.items())
 
 
 def seen(picture: Any) -> tuple[object, ...]:
