@@ -4,17 +4,20 @@ It needs only the base distribution. The rules of the protocol are `tlib_proto.C
 
     client = await connect("127.0.0.1", 3302, application="GWS", role="desktop", secret=secret)
     await client.register_address("1002")
-    async for event in client.events():
+    async for event in client.events(dn="1002"):
         ...
+
+`connect_supervised` gives one that connects again by itself (`refserver.client_supervised`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from refserver.client_errors import ClientError, ConnectionLost, TLibError, TLibTimeout
 from refserver.client_requests import TLibraryFunctions, error_of, matcher
@@ -23,22 +26,48 @@ from tlib_proto.constants import MessageType
 from tlib_proto.limits import Limits
 from tlib_proto.records import Ended, Hello, Incoming, Linked, Message, Output, Write
 from tlib_proto.session import ClientSession
+from tlib_proto.tables import EndKind
+
+if TYPE_CHECKING:
+    from refserver.client_events import Resynchronised
+    from refserver.client_supervised import Supervised, connect_supervised
 
 __all__ = [
     "Client",
     "ClientError",
     "ConnectionLost",
     "EventsLost",
+    "Resynchronised",
+    "Supervised",
     "TLibError",
     "TLibTimeout",
     "connect",
+    "connect_supervised",
 ]
 
+_SUPERVISED = {
+    "Resynchronised": "refserver.client_events",
+    "Supervised": "refserver.client_supervised",
+    "connect_supervised": "refserver.client_supervised",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The supervised client's names, imported when asked for: it keeps pictures of DNs, this module does not."""
+    if name in _SUPERVISED:
+        return getattr(importlib.import_module(_SUPERVISED[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 REQUEST_TIMEOUT_S = 10.0
+CLOSE_S = 1.0
+"""How long a connection that this side ends may take to hand over what was written."""
 EVENT_QUEUE = 10_000
 PENDING_REQUESTS = 10_000
 
 Predicate = Callable[[Message], bool]
+What = MessageType | Predicate | Iterable[MessageType]
+"""Which messages: a type, several, or a function that says so."""
 Trace = Callable[[str, Message], None]
 """Called with "sent" or "received" and a message, in the order of the wire."""
 
@@ -80,6 +109,7 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         self._refusal: TLibError | None = None
         self._end: ConnectionLost | None = None
         self._gone: asyncio.Future[None] = self._loop.create_future()
+        self._over = asyncio.Event()
         self._linked: asyncio.Future[Message] = self._loop.create_future()
         self.application = hello.application
         self.link: Message = Message(int(MessageType.EventLinkConnected))
@@ -161,8 +191,12 @@ class Client(TLibraryFunctions, asyncio.Protocol):
             if not entry.future.done():
                 entry.future.set_exception(ConnectionLost(kind, text))
         self._events.close()
+        self._over.set()
         if self._transport is not None:
-            self._transport.close()
+            if kind == EndKind.KEEP_ALIVE:
+                self._transport.abort()  # the peer reads nothing: what is still to be written never would be
+            else:
+                self._transport.close()
 
     def _note(self, way: str, message: Message) -> None:
         if self._trace is not None:
@@ -182,7 +216,17 @@ class Client(TLibraryFunctions, asyncio.Protocol):
                     pending.future.set_exception(error_of(message))
                 else:
                     pending.future.set_result(message)
-            return
+                self._heard(message, True)
+                return
+        self._heard(message, False)
+
+    def _heard(self, message: Message, answered: bool) -> None:
+        """A message came, in the order of the wire; `answered`: a request that waited for it has it."""
+        if not answered:
+            self._deliver(message)
+
+    def _deliver(self, message: Message) -> None:
+        """Give a message to whoever reads events."""
         self._events.put(message)
 
     # the program's side
@@ -212,7 +256,13 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         except TimeoutError as error:
             if isinstance(error, TLibTimeout):
                 raise
+            if _has_result(future):  # it came in the same moment
+                return future.result()
             raise TLibTimeout(f"no answer to {message.name} within {limit_s:g} s") from None
+        except asyncio.CancelledError:
+            if _has_result(future):
+                self._deliver(future.result())  # it came while the program gave up
+            raise
         finally:
             self._pending.pop(ref, None)
 
@@ -225,14 +275,26 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         self._note("sent", message)
         self._perform(out)
 
-    async def events(self) -> AsyncIterator[Message]:
-        """Every message that answers no waiting request, oldest first, until the connection ends."""
-        async for message in self._events:
+    async def events(
+        self, what: What | None = None, dn: str | None = None, conn_id: int | None = None
+    ) -> AsyncIterator[Message]:
+        """Every message that answers no waiting request, oldest first, until the connection ends.
+
+        With a filter (as in `wait_for`) only those; the ones passed over stay for others.
+        """
+        wants = None
+        if what is not None or dn is not None or conn_id is not None:
+            wants, _ = matcher(_any if what is None else what, dn, conn_id)
+        while True:
+            try:
+                message = await self._events.get(wants)
+            except Closed:
+                return
             yield message
 
     async def wait_for(
         self,
-        what: MessageType | Predicate | Iterable[MessageType],
+        what: What,
         dn: str | None = None,
         conn_id: int | None = None,
         timeout_s: float | None = None,
@@ -273,6 +335,12 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         """True once the connection ended, whoever ended it."""
         return self._end is not None
 
+    async def wait_closed(self) -> ConnectionLost:
+        """Wait until the connection ended, whoever ended it; returns how."""
+        await self._over.wait()
+        assert self._end is not None
+        return self._end
+
     async def aclose(self) -> None:
         """End the connection and wait until it is gone; harmless when it is."""
         if self._end is None:
@@ -281,7 +349,12 @@ class Client(TLibraryFunctions, asyncio.Protocol):
             self._perform(out)
             self._finish("closed", "the client closed the connection")
         if self._transport is not None:
-            await self._gone
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await asyncio.shield(self._gone)
+            except TimeoutError:
+                self._transport.abort()  # the peer does not read what was written
+                await self._gone
 
     def abort(self) -> None:
         """Cut the connection without a word, as a crash would; for tests."""
@@ -297,6 +370,9 @@ class Client(TLibraryFunctions, asyncio.Protocol):
         await self.aclose()
 
 
+_C = TypeVar("_C", bound=Client)
+
+
 async def connect(
     host: str,
     port: int,
@@ -307,6 +383,7 @@ async def connect(
     session_id: str = "",
     capabilities: Mapping[str, str | int] | None = None,
     keepalive_s: float = 0.0,
+    keepalive_remote_s: float = 0.0,
     timeout_s: float = REQUEST_TIMEOUT_S,
     limits: Limits | None = None,
     trace: Trace | None = None,
@@ -315,8 +392,9 @@ async def connect(
     """Dial a T-Library port, say Hello and return the client once the server sent EventLinkConnected.
 
     `role` is one of router, reporting, desktop, smart, monitor. `timeout_s` is the deadline of this and,
-    unless told otherwise, of each request. Raises `TLibError` (refused), `TLibTimeout`, `ConnectionLost`,
-    OSError (no listener).
+    unless told otherwise, of each request. After `keepalive_s` of silence this side polls, and gives the server as
+    long again to answer; the server is asked to do so after `keepalive_remote_s`; 0 is never. Raises `TLibError`
+    (refused), `TLibTimeout`, `ConnectionLost`, OSError (no listener).
     """
     keepalive_us = int(keepalive_s * 1_000_000)
     hello = Hello(
@@ -326,21 +404,35 @@ async def connect(
         session_id=session_id,
         capabilities=tuple((capabilities or {}).items()),
         keepalive_ms=keepalive_us // 1000,
+        keepalive_remote_ms=int(keepalive_remote_s * 1_000),
     )
+    return await dial(
+        lambda: Client(hello, limits or Limits(), keepalive_us, timeout_s, trace), host, port, timeout_s, tls
+    )
+
+
+async def dial(make: Callable[[], _C], host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None = None) -> _C:
+    """Connect a client that `make` makes and wait until it is linked; raises what `connect` does."""
     loop = asyncio.get_running_loop()
-    client: Client | None = None
+    client: _C | None = None
     try:
         async with asyncio.timeout(timeout_s):
-            _, client = await loop.create_connection(
-                lambda: Client(hello, limits or Limits(), keepalive_us, timeout_s, trace), host, port, ssl=tls
-            )
+            _, client = await loop.create_connection(make, host, port, ssl=tls)
             await client.linked()
     except TimeoutError:
         if client is not None:
-            await client.aclose()
+            client.abort()
         raise TLibTimeout(f"{host}:{port}: no EventLinkConnected within {timeout_s:g} s") from None
     except BaseException:
         if client is not None:
             client.abort()
         raise
     return client
+
+
+def _any(message: Message) -> bool:
+    return True
+
+
+def _has_result(future: asyncio.Future[Message]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None

@@ -1,0 +1,569 @@
+"""A T-Library client that stays connected: primary and backup, keep-alive, everything registered again (ours).
+
+    async with await connect_supervised([("10.0.0.1", 3303), ("10.0.0.2", 3303)], application="GWS", role="desktop",
+                                        secret=secret, dns=["1001", "1002"]) as client:
+        async for event in client.events():
+            match event:
+                case ConnectionLost(): ...          # being connected again
+                case Resynchronised(): ...          # what is known starts anew with event.pictures
+                case _: ...                         # a message
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import weakref
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from random import Random
+from types import TracebackType
+
+import msgspec
+
+from refserver.client import REQUEST_TIMEOUT_S, Client, What, dial
+from refserver.client_backoff import Backoff
+from refserver.client_errors import ClientError, ConnectionLost, TLibError, TLibTimeout
+from refserver.client_events import Change, Event, Picture, Resynchronised
+from refserver.client_picture import Tracker
+from refserver.client_requests import Pairs, TLibraryFunctions, matcher, pairs_of
+from refserver.client_subscription import Subscription
+from refserver.mailbox import Closed
+from tlib_proto.constants import AddressType, Attribute, ControlMode, MessageType, RegisterMode
+from tlib_proto.limits import Limits
+from tlib_proto.records import Hello, KVList, Message
+
+__all__ = [
+    "Backoff",
+    "Change",
+    "ConnectionLost",
+    "Event",
+    "Picture",
+    "Resynchronised",
+    "Supervised",
+    "connect_supervised",
+]
+
+Endpoint = tuple[str, int]
+
+EVENT_QUEUE = 10_000
+"""Events that one subscription keeps for a program that does not read."""
+IN_FLIGHT = 256
+"""Registrations that wait for their answers at the same time."""
+HOLE_S = 1.0
+"""How long a hole in a DN's events may stay open before the DN is asked for."""
+
+KEPT = 1_000
+"""Messages that `wait_for` finds although they came before it was called."""
+
+
+class _Registration(msgspec.Struct, frozen=True):
+    """How a DN is registered, again and again."""
+
+    register_mode: RegisterMode = RegisterMode.Share
+    control_mode: ControlMode = ControlMode.RegisterDefault
+    address_type: AddressType = AddressType.DN
+    extensions: KVList = ()
+
+    async def over(self, link: TLibraryFunctions, dn: str) -> Message:
+        return await link.register_address(
+            dn, self.register_mode, self.control_mode, self.address_type, self.extensions
+        )
+
+
+class _Link(Client):
+    """One connection of a supervised client: every message goes to its owner, in the order of the wire."""
+
+    def __init__(self, owner: Supervised) -> None:
+        keepalive_us = int(owner.keepalive_s * 1_000_000)
+        super().__init__(owner.hello, owner.limits, keepalive_us, owner.timeout_s, None)
+        self._owner = weakref.ref(owner)
+        self._early: list[Message] | None = []
+
+    def adopted(self) -> None:
+        """The owner listens: it gets what came before."""
+        early, self._early = self._early or [], None
+        for message in early:
+            self._heard(message, False)
+
+    def give_up(self, kind: str, text: str) -> None:
+        """End the connection from this side."""
+        self._finish(kind, text)
+
+    def _heard(self, message: Message, answered: bool) -> None:
+        owner = self._owner()
+        if self._early is not None:
+            self._early.append(message)
+        elif owner is not None:
+            owner.heard(self, message, answered)
+
+    def _deliver(self, message: Message) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.publish(message)
+
+
+class Supervised(TLibraryFunctions):
+    """A client of a primary and a backup; made by `connect_supervised`.
+
+    When the link is lost it connects again, to the other endpoint first, registers again what was registered, and
+    says so: `ConnectionLost`, then `Resynchronised`. Requests wait for the link as long as their deadline allows; one
+    that was sent when the link broke raises `ConnectionLost` and is not sent again. Use it in one event loop.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        hello: Hello,
+        *,
+        limits: Limits,
+        keepalive_s: float,
+        timeout_s: float,
+        connect_timeout_s: float,
+        give_up_s: float | None,
+        backoff: Backoff,
+        event_queue: int,
+        tls: ssl.SSLContext | None,
+        random: Random,
+    ) -> None:
+        if not endpoints:
+            raise ValueError("no endpoints")
+        self.endpoints = tuple(endpoints)
+        self.hello = hello
+        self.limits = limits
+        self.keepalive_s = keepalive_s
+        self.timeout_s = timeout_s
+        self.endpoint: Endpoint | None = None
+        self.last_error: Exception | None = None
+        self._connect_timeout_s = connect_timeout_s
+        self._give_up_s = give_up_s
+        self._backoff = backoff
+        self._event_queue = event_queue
+        self._tls = tls
+        self._random = random
+        self._next = 0
+        self._link: _Link | None = None
+        self._ready = asyncio.Event()
+        self._tracker = Tracker()
+        self._registrations: dict[str, _Registration] = {}
+        self._bulk: bool | None = None
+        self._bulk_extensions: Pairs = ()
+        self._session: tuple[str, Pairs] | None = None
+        self._attempt = 0
+        self._task: asyncio.Task[None] | None = None
+        self._repair: asyncio.TimerHandle | None = None
+        self._repairing: asyncio.Task[None] | None = None
+        self._over: ConnectionLost | None = None
+        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._kept = Subscription(None, None, KEPT, lambda: self._tracker.pictures)
+        self._subscriptions.add(self._kept)
+
+    # what a program asks
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link is there and everything is registered."""
+        return self._ready.is_set() and self._link is not None and not self._link.closed
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended: by `aclose`, or because it gave up."""
+        return self._over is not None
+
+    @property
+    def link(self) -> Message | None:
+        """EventLinkConnected of the present link."""
+        return self._link.link if self._link is not None else None
+
+    @property
+    def pictures(self) -> Mapping[str, Picture]:
+        """What is known of each DN, by everything received so far, whether a program has read it or not."""
+        return self._tracker.pictures
+
+    def events(
+        self, what: What | None = None, dn: str | None = None, conn_id: int | None = None
+    ) -> Subscription:
+        """A subscription to what comes from now on: every message that answers no request, and what befell the link.
+
+        Messages may be narrowed down by type or types, a function, their ThisDN, their ConnID.
+        """
+        wants = None
+        if what is not None or dn is not None or conn_id is not None:
+            wants, _ = matcher(_every if what is None else what, dn, conn_id)
+        made = Subscription(wants, dn, self._event_queue, lambda: self._tracker.pictures)
+        self._subscriptions.add(made)
+        if self.closed:
+            made.close()
+        return made
+
+    async def wait_for(
+        self,
+        what: What,
+        dn: str | None = None,
+        conn_id: int | None = None,
+        timeout_s: float | None = None,
+    ) -> Message:
+        """The first message that nobody took by `wait_for` yet, come already or to come; raises `TLibTimeout`.
+
+        What subscriptions read is not missing here.
+        """
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        wants, meaning = matcher(what, dn, conn_id)
+        try:
+            event = await self._kept.get(limit_s, lambda e: isinstance(e, Message) and wants(e))
+        except Closed:
+            end = self._over or ConnectionLost("closed", "")
+            raise ConnectionLost(end.kind, end.text) from None
+        except TLibTimeout:
+            raise TLibTimeout(f"{self.hello.application}: no {meaning} within {limit_s:g} s") from None
+        assert isinstance(event, Message)
+        return event
+
+    async def request(self, message: Message, timeout_s: float | None = None) -> Message:
+        """Send a request over the link, which is waited for, and return its answer; as `Client.request`."""
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        deadline = asyncio.get_running_loop().time() + limit_s
+        link = await self._linked(deadline, message.name)
+        return await link.request(message, max(0.0, deadline - asyncio.get_running_loop().time()))
+
+    async def until_connected(self, timeout_s: float | None = None) -> None:
+        """Wait for the link; raises `TLibTimeout`, or `ConnectionLost` when it has ended."""
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        await self._linked(asyncio.get_running_loop().time() + limit_s, "EventLinkConnected")
+
+    async def register_address(
+        self,
+        dn: str,
+        register_mode: RegisterMode = RegisterMode.Share,
+        control_mode: ControlMode = ControlMode.RegisterDefault,
+        address_type: AddressType = AddressType.DN,
+        extensions: Pairs = (),
+    ) -> Message:
+        """TRegisterAddress, now and after each loss; a loss before the answer is waited out."""
+        given = _Registration(register_mode, control_mode, address_type, pairs_of(extensions))
+        deadline = asyncio.get_running_loop().time() + self.timeout_s
+        while True:
+            link = await self._linked(deadline, f"registration of {dn}")
+            try:
+                answer = await given.over(link, dn)
+            except ConnectionLost:
+                continue
+            self._registrations[dn] = given
+            self._tracker.singles[dn] = None
+            return answer
+
+    async def unregister_address(
+        self, dn: str, control_mode: ControlMode = ControlMode.RegisterDefault, extensions: Pairs = ()
+    ) -> Message:
+        """TUnregisterAddress; whatever becomes of it, the DN is not registered again.
+
+        Without a link there is nothing to take back: an EventUnregistered made here is returned.
+        """
+        self._registrations.pop(dn, None)
+        self._tracker.singles.pop(dn, None)
+        try:
+            if self._link is not None and self.connected:
+                return await self._link.unregister_address(dn, control_mode, extensions)
+        except ConnectionLost:
+            pass
+        finally:
+            if self._bulk is None:
+                self._tracker.forget(dn)
+        return Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
+
+    async def register_all(self, node_dns: bool = False, extensions: Pairs = ()) -> Message:
+        """The bulk request of smart clients, now and after each loss."""
+        answer = await super().register_all(node_dns, extensions)
+        self._bulk, self._bulk_extensions = node_dns, extensions
+        return answer
+
+    async def unregister_all(self) -> Message:
+        """Ends the bulk registration, now and for ever."""
+        self._bulk = None
+        answer = await super().unregister_all()
+        for dn in [dn for dn in self._tracker.pictures if dn not in self._registrations]:
+            self._tracker.forget(dn)
+        return answer
+
+    async def start_session(self, session_id: str, extensions: Pairs = ()) -> Message:
+        """Opens a reporting session, now and after each loss."""
+        answer = await super().start_session(session_id, extensions)
+        self._session = session_id, extensions
+        return answer
+
+    async def aclose(self) -> None:
+        """End it; subscriptions end once they are read."""
+        self._finish(ConnectionLost("closed", "the client closed the connection"))
+        await self._stop_repair()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if self._link is not None:
+            await self._link.aclose()
+
+    async def __aenter__(self) -> Supervised:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # what links say
+
+    def heard(self, link: _Link, message: Message, answered: bool) -> None:
+        """A message of a link; what comes of one that was given up already is not looked at."""
+        if link is not self._link:
+            return
+        for event in self._tracker.feed(message, answered):
+            self.publish(event)
+        if self._tracker.doubtful and self._repair is None:
+            self._repair = asyncio.get_running_loop().call_later(HOLE_S, self._on_hole)
+
+    def publish(self, event: Event) -> None:
+        """Give an event to every subscription."""
+        for subscription in list(self._subscriptions):
+            subscription.put(event)
+
+    # keeping it up
+
+    async def start(self, dns: Iterable[str], bulk: bool | None, session: str) -> None:
+        """Connect for the first time, trying each endpoint until `timeout_s`; raises what the last attempt raised."""
+        for dn in dns:
+            self._registrations[dn] = _Registration()
+            self._tracker.singles[dn] = None
+        self._bulk = bulk
+        self._session = (session, ()) if session else None
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                await self._connect(first=True)
+        except TimeoutError:
+            raise self.last_error or TLibTimeout(f"no link within {self.timeout_s:g} s") from None
+        self._task = asyncio.create_task(self._supervise())
+
+    async def _supervise(self) -> None:
+        try:
+            while True:
+                link = self._link
+                assert link is not None
+                since = asyncio.get_running_loop().time()
+                lost = await link.wait_closed()
+                self._ready.clear()
+                await self._stop_repair()
+                held_s = asyncio.get_running_loop().time() - since
+                self.publish(lost)
+                self._next += 1  # the other one first
+                self._attempt = 0 if held_s >= self._backoff.stable_s else self._attempt + 1
+                async with asyncio.timeout(self._give_up_s):
+                    await self._connect(first=False)
+        except TimeoutError:
+            self._finish(ConnectionLost("gave-up", f"no link within {self._give_up_s:g} s: {self.last_error}"))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._finish(ConnectionLost("failed", f"{type(error).__name__}: {error}"))
+            raise
+
+    async def _connect(self, first: bool) -> None:
+        """Try the endpoints in turn until one is linked and everything is registered there."""
+        while True:
+            if not first or self._attempt:
+                await asyncio.sleep(self._backoff.wait_s(self._attempt, self._random))
+            refusals = 0
+            for _ in self.endpoints:
+                endpoint = self.endpoints[self._next % len(self.endpoints)]
+                try:
+                    await self._connect_to(endpoint, first)
+                except (ClientError, OSError) as error:
+                    self.last_error = error
+                    refusals += isinstance(error, TLibError)
+                    self._next += 1
+                else:
+                    self.endpoint = endpoint
+                    return
+            if first and refusals == len(self.endpoints):
+                assert self.last_error is not None
+                raise self.last_error
+            self._attempt += 1
+
+    async def _connect_to(self, endpoint: Endpoint, first: bool) -> None:
+        link = await dial(lambda: _Link(self), *endpoint, self._connect_timeout_s, self._tls)
+        self._link = link
+        try:
+            self._tracker.linked(link.link)
+            why = "" if first else f"connected again to {endpoint[0]}:{endpoint[1]}"
+            await self._restore(link, self._registrations, kept=False, first=first, why=why)
+        except BaseException:
+            self._link = None
+            link.abort()
+            raise
+        self._ready.set()
+
+    async def _restore(
+        self, link: _Link, dns: Mapping[str, _Registration], *, kept: bool, first: bool, why: str
+    ) -> None:
+        """Register DNs again and say what changed; raises what ends the link."""
+        refused: dict[str, TLibError] = {}
+        asked = dict(dns)
+        waiting = iter(asked.items())
+
+        async def register() -> None:
+            for dn, given in waiting:
+                try:
+                    await given.over(link, dn)
+                except TLibError as error:
+                    refused[dn] = error
+
+        self._tracker.begin(kept)
+        try:
+            link.adopted()
+            if self._session is not None:
+                await link.start_session(*self._session)
+            if self._bulk is not None:
+                await link.register_all(self._bulk, self._bulk_extensions)
+            await together([register] * min(IN_FLIGHT, len(asked)))
+            for dn in [dn for dn in asked if dn not in self._registrations and dn not in refused]:
+                await link.unregister_address(dn)  # taken back meanwhile
+                del asked[dn]
+            if link.closed:
+                raise await link.wait_closed()
+            if first and refused:
+                raise next(iter(refused.values()))
+        except BaseException:
+            self._tracker.fail()
+            raise
+        told = self._tracker.end(asked, self._bulk is not None, self._session is not None, refused, why)
+        for event in told[1:] if first else told:
+            self.publish(event)
+
+    # holes
+
+    def _on_hole(self) -> None:
+        self._repair = None
+        if self._tracker.doubtful and self._link is not None and self._ready.is_set() and self._repairing is None:
+            self._repairing = asyncio.create_task(self._fill(self._link))
+
+    async def _fill(self, link: _Link) -> None:
+        """Events of a DN are missing and the server does not say so: ask it for the picture."""
+        try:
+            dns = {dn: self._registrations[dn] for dn in self._tracker.doubtful if dn in self._registrations}
+            others = len(dns) < len(self._tracker.doubtful)
+            why = "events were missing"
+            if others and self._bulk is None:
+                for dn in [dn for dn in self._tracker.doubtful if dn not in dns]:
+                    self._tracker.doubtful.pop(dn)
+            await self._restore(link, dns, kept=True, first=False, why=why)
+        except ClientError as error:
+            link.give_up("hole", f"events were missing, and the server does not tell them: {error}")
+        finally:
+            self._repairing = None
+
+    async def _stop_repair(self) -> None:
+        if self._repair is not None:
+            self._repair.cancel()
+            self._repair = None
+        if self._repairing is not None:
+            self._repairing.cancel()
+            await asyncio.wait([self._repairing])
+
+    # ends
+
+    async def _linked(self, deadline: float, what: str) -> _Link:
+        """The link, once everything is registered over it."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    await self._ready.wait()
+                    if self._over is not None:
+                        raise ConnectionLost(self._over.kind, self._over.text)
+                    if self._link is not None and not self._link.closed:
+                        return self._link
+                    await asyncio.sleep(0)  # lost just now: the supervisor takes notice before long
+        except TimeoutError:
+            text = f"no link for {what}" + (f": {self.last_error}" if self.last_error else "")
+            raise TLibTimeout(text) from None
+
+    def _finish(self, why: ConnectionLost) -> None:
+        """Nothing more will come: who waits for anything hears of it."""
+        if self._over is None:
+            self._over = why
+            if why.kind != "closed":
+                self.publish(why)
+            for subscription in list(self._subscriptions):
+                subscription.close()
+            self._ready.set()
+
+
+async def together(parts: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Run them at the same time; the first that fails ends the others and is raised."""
+    tasks = [asyncio.ensure_future(part()) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+async def connect_supervised(
+    endpoints: Sequence[Endpoint],
+    *,
+    application: str,
+    role: str,
+    secret: str = "",
+    dns: Iterable[str] = (),
+    register_all: bool | None = None,
+    session: str = "",
+    keepalive_s: float = 10.0,
+    timeout_s: float = REQUEST_TIMEOUT_S,
+    connect_timeout_s: float = 3.6,
+    give_up_s: float | None = None,
+    backoff: Backoff | None = None,
+    event_queue: int = EVENT_QUEUE,
+    capabilities: Mapping[str, str | int] | None = None,
+    limits: Limits | None = None,
+    tls: ssl.SSLContext | None = None,
+    random: Random | None = None,
+) -> Supervised:
+    """Connect to a primary and its backup, register, and stay connected until `aclose`.
+
+    `endpoints` are tried in order. `dns` are registered singly, `register_all` asks for every DN of the node (True:
+    with Routing Points and trunks), `session` names a reporting session: all of it again after each loss. Either side
+    polls after `keepalive_s` of silence, so that a stalled peer is noticed after twice that. `timeout_s` is the
+    deadline of this and of each request, `connect_timeout_s` of one attempt (the published default of libraries);
+    after `give_up_s` without a link it ends. Raises what the last attempt raised.
+    """
+    hello = Hello(
+        application=application,
+        role=role,
+        secret=secret,
+        capabilities=tuple((capabilities or {}).items()),
+        keepalive_ms=int(keepalive_s * 1_000),
+        keepalive_remote_ms=int(keepalive_s * 1_000),
+    )
+    client = Supervised(
+        endpoints,
+        hello,
+        limits=limits or Limits(),
+        keepalive_s=keepalive_s,
+        timeout_s=timeout_s,
+        connect_timeout_s=connect_timeout_s,
+        give_up_s=give_up_s,
+        backoff=backoff or Backoff(),
+        event_queue=event_queue,
+        tls=tls,
+        random=random or Random(),
+    )
+    try:
+        await client.start(dns, register_all, session)
+    except BaseException:
+        await client.aclose()
+        raise
+    return client
+
+
+def _every(message: Message) -> bool:
+    return True
