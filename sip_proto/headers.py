@@ -14,9 +14,9 @@ _VIA = re.compile(
 _CSEQ = re.compile(r"([0-9]{1,10})[ \t]+([A-Za-z0-9.!%*_+`'~-]+)\Z")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+\Z")
 _AUTH_PARAM = re.compile(
-    r"[ \t]*([A-Za-z0-9.!%*_+`'~-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|([^\s,\"]*))[ \t]*(?:,|\Z)", re.S
+    r"[ \t]*([A-Za-z0-9.!%*_+`'~-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]+|\\.)*+)\"|([^\s,\"]*))[ \t]*(?:,|\Z)", re.S
 )
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
+_QUOTED = re.compile(r'"(?:[^"\\]+|\\.)*+"', re.S)
 _DIGITS = re.compile(r"[0-9]{1,10}\Z")
 _Q = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
 _UNQUOTE = re.compile(r"\\(.)", re.S)
@@ -123,11 +123,17 @@ def split_quoted(text: str, separator: str) -> list[str]:
 
 
 def parse_params(text: str) -> dict[str, str]:
-    """`;name=value` pairs, names in lower case, the first of a name wins, values as written (RFC 3261
-    section 7.3.1)."""
+    """`;name=value` pairs, names in lower case, the first of a name wins, values as written; ParseError for an open
+    quote (RFC 3261 section 7.3.1)."""
     params: dict[str, str] = {}
     if not text:
         return params
+    at = text.find('"')
+    while at >= 0:
+        if (quoted := _QUOTED.match(text, at)) is None:
+            # Where the value ends is anyone's guess, and everyone's guess differs.
+            raise ParseError("parameters", at, "quote without end")
+        at = text.find('"', quoted.end())
     for part in split_quoted(text, ";") if '"' in text else text.split(";"):
         name, _, value = part.partition("=")
         name = name.strip(" \t").lower()

@@ -204,6 +204,8 @@ def parse_sdp(body: bytes) -> Sdp:
     section 5)."""
     text = body.decode("utf-8", "surrogateescape")
     end = "\r\n" if "\r\n" in text else "\n"
+    if end == "\n" and "\r" in text:
+        raise ParseError("sdp", text.index("\r"), "bare CR")
     lines = text.split(end)
     if lines[-1] == "":
         lines.pop()

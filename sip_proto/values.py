@@ -14,7 +14,7 @@ _DATE = re.compile(
 )
 _DAYS = "MonTueWedThuFriSatSun"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
-_WARNING = re.compile(r'([1-9][0-9]{2}) +([^\s"]+) +("(?:[^"\\]|\\.)*")[ \t]*\Z', re.S)
+_WARNING = re.compile(r'([1-9][0-9]{2}) +([^\s"]+) +("(?:[^"\\]+|\\.)*+")[ \t]*\Z', re.S)
 _DELAY = re.compile(r"([0-9]{1,10})[ \t]*(\([^()]*\))?[ \t]*(;.*)?\Z", re.S)
 _DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]{0,9}))?\Z")
 _WORD = re.compile(r'[A-Za-z0-9.!%*_+`\'~()<>:\\"/\[\]?{}@-]+\Z')

@@ -83,7 +83,7 @@ def test_an_answer_takes_one_audio_stream_and_mirrors_its_direction() -> None:
     assert audio_answer(parse_sdp(OFFER), "::1", 5000, formats=("9",)) is None
 
 
-@pytest.mark.parametrize("body", [b"", b"hello", b"v=0\r\nbroken\r\n", b"v=0\r\n" + b"a=x\r\n" * 3000])
+@pytest.mark.parametrize("body", [b"", b"hello", b"v=0\na=x\r", b"v=0\r\nbroken\r\n", b"v=0\r\n" + b"a=x\r\n" * 3000])
 def test_what_is_no_description_is_refused(body: bytes) -> None:
     with pytest.raises(ParseError):
         parse_sdp(body)
