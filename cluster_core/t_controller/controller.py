@@ -41,6 +41,10 @@ from cluster_core.t_controller.tables import INPUTS
 from tlib_proto import Attribute, Message, MessageType, decode, encode
 
 
+DNS_A_MESSAGE = 5_000
+"""DNs in one Interest: a link's frames are no larger than a client's."""
+
+
 class CallSide(Protocol):
     """What T-Controller asks of Session Controller."""
 
@@ -211,7 +215,8 @@ class TController:
         if self._core.settings.options.smart_proxy_enabled:
             wanted = tuple(dict.fromkeys(self._clients.watched("tcontroller")))
             if wanted:
-                self.links.ask(now, peer, Interest(add=wanted), out)
+                for start in range(0, len(wanted), DNS_A_MESSAGE):
+                    self.links.ask(now, peer, Interest(add=wanted[start : start + DNS_A_MESSAGE]), out)
         else:
             self._batches[peer.name] = {}
             self.links.ask(now, peer, Interest(everything=True), out)
@@ -376,10 +381,14 @@ class TController:
 
     def _owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         owner = self.ownership.owner(dn)
-        if owner is None or self.links.owner_peer(owner) is None:
+        peer = self.links.owner_peer(owner)
+        if owner is None or peer is None:
             self.streams.originate(now, dn, out)
-        else:
-            self.streams.yield_to(now, dn, owner.node, owner.epoch, out)
+            return
+        if dn in self.streams.mine:
+            # What happened here before this node heard of the owner never went to it.
+            self._refresh_at(now, peer, dn, out)
+        self.streams.yield_to(now, dn, owner.node, owner.epoch, out)
 
     def _send_afresh(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """Too many events wait for the peer's word: all parties take their place, of DNs whose calls ended too."""
