@@ -28,6 +28,7 @@ from tlib_proto import (
 )
 
 NOW = 1_000_000
+THERE = settings().nodes[0].members[0]
 HELLO = Hello(application="Desk", role="desktop")
 OPTIONS = (
     b"OPTIONS sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/%s 192.0.2.9;branch=z9hG4bK1;rport\r\nMax-Forwards: 70\r\n"
@@ -218,8 +219,8 @@ def test_beyond_the_limit_a_stream_is_closed_and_told_of() -> None:
 
 def test_a_dialled_stream_says_hello_when_it_opens() -> None:
     room = Room()
-    conn = room.edge.dial(HELLO, "192.0.2.2:3303", "tcontroller-link", room.out)
-    assert room.said() == [Dial(Subsystem.T_CONTROLLER, conn, "192.0.2.2:3303")]
+    conn = room.edge.dial(HELLO, THERE, "tcontroller-link", room.out)
+    assert room.said() == [Dial(Subsystem.T_CONTROLLER, conn, THERE.tcontroller)]
     assert conn % 2 == 1
     [send] = room.opened(conn, "dial")
     assert send.subsystem == Subsystem.T_CONTROLLER
@@ -235,15 +236,24 @@ def test_a_dialled_stream_says_hello_when_it_opens() -> None:
 
 def test_a_dial_that_fails_names_its_dialler() -> None:
     room = Room()
-    conn = room.edge.dial(HELLO, "192.0.2.2:3303", "smartproxy-link", room.out)
+    conn = room.edge.dial(HELLO, THERE, "smartproxy-link", room.out)
     assert room.edge.closed(conn) == "smartproxy-link"
     room.said()
     assert room.opened(conn, "dial") == [Close(Subsystem.TRANSPORT, conn, "nobody waits for this stream")]
 
 
+def test_a_dial_may_be_given_up_before_it_opens() -> None:
+    room = Room()
+    conn = room.edge.dial(HELLO, THERE, "tcontroller-link", room.out)
+    room.said()
+    room.edge.close(NOW, conn, "changed my mind", room.out)
+    assert room.said() == [Close(Subsystem.T_CONTROLLER, conn, "changed my mind")]
+    assert room.edge.closed(conn) is None
+
+
 def test_each_dial_has_a_number_of_its_own() -> None:
     room = Room()
-    conns = [room.edge.dial(HELLO, "192.0.2.2:3303", "tcontroller-link", room.out) for _ in range(3)]
+    conns = [room.edge.dial(HELLO, THERE, "tcontroller-link", room.out) for _ in range(3)]
     assert conns == [1, 3, 5]
 
 
