@@ -427,7 +427,7 @@ class SubscriptionSide(CalleeSide):
             # Another branch of a fork notifies too: one subscription is enough (RFC 6665 section 4.5.2).
             self._refuse(now, origin, request, _UNKNOWN, out)
         elif request.cseq[0] < dialog.remote_cseq:
-            self._refuse(now, origin, request, _OLD, out)
+            self._refuse_known(now, origin, request, key, _OLD, out)
         elif len(self._tx) >= self._limits.transactions:
             self._refuse(now, origin, request, _FULL, out)
         elif serving:
@@ -439,7 +439,8 @@ class SubscriptionSide(CalleeSide):
         self, now: int, origin: Hop, request: Request, key: Key, usage: Usage, out: list[Output]
     ) -> None:
         if not usage.take(SubscriptionInput.GOT_SUBSCRIBE):
-            self._refuse(now, origin, request, Rejection(500, "Not Yet Answered", (("Retry-After", "3"),)), out)
+            rejection = Rejection(500, "Not Yet Answered", (("Retry-After", "3"),))
+            self._refuse_known(now, origin, request, key, rejection, out)
             return
         self._follow(origin, request, usage)
         expires_s = min(_expires(request, usage.expires_s), usage.expires_s)
@@ -452,7 +453,8 @@ class SubscriptionSide(CalleeSide):
         try:
             said = read_subscription_state(request.get("Subscription-State") or "")
         except ParseError as error:
-            self._refuse(now, origin, request, Rejection(400, f"Bad Subscription-State: {error.text}"), out)
+            rejection = Rejection(400, f"Bad Subscription-State: {error.text}")
+            self._refuse_known(now, origin, request, key, rejection, out)
             return
         end = said.state == "terminated"
         first = usage.state is SubscriptionState.ASKING

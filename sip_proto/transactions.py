@@ -162,8 +162,11 @@ class Transactions:
     def __len__(self) -> int:
         return len(self.by_handle)
 
-    def start(self, now: int, tx: ClientTransaction | ServerTransaction, out: list[Output]) -> None:
-        """Take a new transaction into the table and enter its first state (RFC 3261 section 17)."""
+    def start(
+        self, now: int, tx: ClientTransaction | ServerTransaction, out: list[Output], *, quiet: bool = False
+    ) -> None:
+        """Take a new transaction into the table and enter its first state; `quiet` for one that is answered at once
+        (RFC 3261 section 17)."""
         if isinstance(tx, ClientTransaction):
             assert tx.key not in self.clients
             self.clients[tx.key] = tx
@@ -173,7 +176,8 @@ class Transactions:
             if tx.merge is not None:
                 self.merged[tx.merge] = tx.handle
         self.by_handle[tx.handle] = tx
-        self._perform(now, tx, RELIABLE_INITIAL[tx.state] if tx.flow else INITIAL[tx.state], out, None)
+        if not quiet:
+            self._perform(now, tx, RELIABLE_INITIAL[tx.state] if tx.flow else INITIAL[tx.state], out, None)
 
     def step(
         self,

@@ -187,7 +187,7 @@ class CalleeSide(CallerSide):
         key = (branch, via.sent_by, "INVITE" if method == "ACK" or method == "CANCEL" else method)
         tx = self._tx.servers.get(key)
         if method == "CANCEL":
-            self._got_cancel(now, origin, request, tx, out)
+            self._got_cancel(now, origin, request, (branch, via.sent_by, "CANCEL"), tx, out)
             return
         if tx is not None:
             if self._tx.step(now, tx, Input.ACK if method == "ACK" else Input.REQUEST, out):
@@ -238,6 +238,8 @@ class CalleeSide(CallerSide):
         tag: str,
         merge: Key | None,
         out: list[Output],
+        *,
+        trying: bool = True,
     ) -> ServerTransaction:
         invite = request.method == "INVITE"
         head = response_head(request, origin.destination)
@@ -261,11 +263,11 @@ class CalleeSide(CallerSide):
         )
         tx.transport = origin.transport
         tx.flow = origin.flow
-        if invite:
+        if invite and trying:
             tx.data = f"SIP/2.0 100 Trying\r\n{head}To: {to}\r\nContent-Length: 0\r\n\r\n".encode(
                 "utf-8", "surrogateescape"
             )
-        self._tx.start(now, tx, out)
+        self._tx.start(now, tx, out, quiet=not trying)
         return tx
 
     def _within_dialog(
@@ -279,7 +281,7 @@ class CalleeSide(CallerSide):
             return
         number = request.cseq[0]
         if number < leg.dialog.remote_cseq:
-            self._refuse(now, origin, request, _OUT_OF_ORDER, out)
+            self._refuse_known(now, origin, request, key, _OUT_OF_ORDER, out)
             return
         if method == "BYE":
             self._got_bye(now, origin, request, key, leg, out)
@@ -289,7 +291,7 @@ class CalleeSide(CallerSide):
             return
         invite = method == "INVITE"
         if invite and (rejection := _glare(leg)) is not None:
-            self._refuse(now, origin, request, rejection, out)
+            self._refuse_known(now, origin, request, key, rejection, out)
             return
         leg.dialog.remote_cseq = number
         if origin.flow:
@@ -311,8 +313,8 @@ class CalleeSide(CallerSide):
             return None
         leg = self._legs[handle]
         remote_tag = leg.dialog.remote_tag
-        # Before the answer a caller's leg may hear from several branches of a fork.
-        if remote_tag != request.from_.tag and leg.state is not LegState.PROCEEDING:
+        # Before the answer a caller's leg may hear from several branches of a fork, and before their 1xx.
+        if remote_tag != request.from_.tag and leg.state not in (LegState.OUTGOING, LegState.PROCEEDING):
             return None
         return leg
 
@@ -332,17 +334,22 @@ class CalleeSide(CallerSide):
         now: int,
         origin: Hop,
         request: Request,
+        key: Key,
         tx: ServerTransaction | None,
         out: list[Output],
     ) -> None:
-        # Stateless: the INVITE's transaction makes every copy of a CANCEL get the same answer.
+        own = self._tx.servers.get(key)
+        if own is not None:
+            self._tx.step(now, own, Input.REQUEST, out)
+            return
         if tx is None:
             self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
-        to = tx.to
-        head = response_head(request, origin.destination)
-        hop = Hop(origin.listener, tx.destination, origin.transport, origin.flow)
-        self._send(now, hop, response_bytes(200, "", head, to, self._server_line), out)
+        # A transaction of its own: a copy that comes when the INVITE is long over gets the same answer. Not even a
+        # full table may keep a call from being cancelled, and an INVITE has but one CANCEL.
+        own = self._start_server(now, origin, request, key, 0, "", None, out)
+        own.to = tx.to
+        self._answer(now, own, 200, out)
         if tx.state is not State.IS_PROCEEDING:
             return
         leg = self._legs.get(tx.leg)
@@ -382,6 +389,18 @@ class CalleeSide(CallerSide):
             self._refuse_pending(now, leg, out)
             out.append(Ended(leg.id, "bye"))
         self._drop_leg(leg, out)
+
+    def _refuse_known(
+        self, now: int, origin: Hop, request: Request, key: Key, rejection: Rejection, out: list[Output]
+    ) -> None:
+        """Refuse a request in a dialog by a transaction: when its copy comes the reason may be gone, and two answers
+        are one too many (RFC 3261 section 8.2.6)."""
+        if len(self._tx) >= self._limits.transactions:
+            self._refuse(now, origin, request, rejection, out)
+            return
+        tx = self._start_server(now, origin, request, key, 0, "", None, out, trying=False)
+        self._answer(now, tx, rejection.status, out, rejection.reason, header_lines(rejection.headers))
+        out.append(Rejected(origin.listener, origin.destination, rejection.status, rejection.reason))
 
     def _refuse(
         self, now: int, origin: Hop, request: Request, rejection: Rejection, out: list[Output]
