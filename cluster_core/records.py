@@ -65,7 +65,6 @@ class DnRecord(msgspec.Struct, array_like=True):
     bindings: tuple[Binding, ...] = ()
     owners: tuple[str, ...] = ()
     calls: tuple[CallView, ...] = ()
-    fenced: bool = False
 
 
 class AgentRecord(msgspec.Struct, array_like=True):
@@ -137,7 +136,6 @@ class PartyRecord(msgspec.Struct, array_like=True):
     queue: str = ""
     sdp: bytes = b""
     version: int = 0
-    held: bool = False
 
 
 class MarkRecord(msgspec.Struct, array_like=True):

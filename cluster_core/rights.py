@@ -26,7 +26,6 @@ class Condition(StrEnum):
     NOT_ON_THIS_PORT = "not-on-this-port"
     INVALID_ATTRIBUTE = "invalid-attribute"
     MISSING_ATTRIBUTE = "missing-attribute"
-    PROTOCOL = "protocol"
     INVALID_CONNID = "invalid-connid"
     TIMEOUT = "timeout"
     OUT_OF_SERVICE = "out-of-service"
@@ -47,8 +46,6 @@ class Condition(StrEnum):
     USER_DATA_TOO_LARGE = "user-data-too-large"
     LINK_REFUSED = "link-refused"
     NODE_UNREACHABLE = "node-unreachable"
-    SHUTTING_DOWN = "shutting-down"
-    INTERNAL = "internal"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -81,7 +78,6 @@ REFUSALS: dict[Condition, Refusal] = {
     Condition.MISSING_ATTRIBUTE: Refusal(
         ErrorCode.INVALID_ATTR, "Attribute {attribute} is missing", _GENERAL
     ),
-    Condition.PROTOCOL: Refusal(ErrorCode.PROTO_VERS, "Wrong protocol or protocol version", _GENERAL),
     Condition.INVALID_CONNID: Refusal(ErrorCode.INV_CONNID, "No call has this ConnID", _GENERAL),
     Condition.TIMEOUT: Refusal(ErrorCode.TIMEOUT, "No answer in time", _GENERAL),
     Condition.OUT_OF_SERVICE: Refusal(ErrorCode.OUT_OF_SERVICE, "The DN is out of service", _GENERAL),
@@ -128,8 +124,6 @@ REFUSALS: dict[Condition, Refusal] = {
     Condition.NODE_UNREACHABLE: Refusal(
         ErrorCode.NO_SWITCH, "The node that would do it is out of reach", _OURS
     ),
-    Condition.SHUTTING_DOWN: Refusal(ErrorCode.RESOURCE_OUT_OF_SERVICE, "The node takes no new work", _OURS),
-    Condition.INTERNAL: Refusal(ErrorCode.INTERNAL, "Internal error", _GENERAL),
 }
 """The one table of refusals: condition to number, text and source."""
 

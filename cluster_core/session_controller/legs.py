@@ -68,7 +68,7 @@ class Legs:
             leg = self.sip.invite(
                 now,
                 self.out,
-                listener=LISTENERS[binding.transport],
+                listener=LISTENERS.get(binding.transport, "sip"),
                 destination=(binding.host, binding.port),
                 uri=binding.contact,
                 from_=f"<sip:{caller}@{realm}>",

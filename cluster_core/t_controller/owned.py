@@ -135,7 +135,6 @@ class Owned:
         record = self._wanted.pop(dn, None) or self.record(dn) or DnRecord(dn, how=owner.how.value)
         record.epoch, record.role_epoch, record.seq = owner.epoch, self._core.role_epoch, 0
         record.in_service = False
-        record.fenced = False
         self._core.store.put("dns", dn, record)
         self._rearm(now, record)
         peers = self._links.up_peers()
@@ -188,8 +187,6 @@ class Owned:
         for dn, record in list(self._core.store.rows("dns").items()):
             if record.in_service:
                 self._service(now, dn, False, out)
-            record.fenced = True
-            self._core.store.put("dns", dn, record)
             self._streams.conceal(dn)
             self._asking.pop(dn, None)
             self._held.pop(dn, None)

@@ -27,7 +27,6 @@ RECORDS = [
         (Binding("sip:1001@192.0.2.1", "sip", "192.0.2.1", 5060, ("<sip:p;lr>",), 5, "c", 3),),
         ("s1",),
         (CallView(5, 2, 10, "1002", "n1"),),
-        True,
     ),
     AgentRecord("1001", "agent", True, 2, (("ReasonCode", "lunch"), ("n", (("deep", 1),))), "s1", "q"),
     SessionRecord("s1", 4, "tcontroller", "GWS", "desktop", True),
@@ -44,7 +43,7 @@ RECORDS = [
         "8000",
         (1, 2),
     ),
-    PartyRecord(1, 5, "1001", "extension", 2, 10, 3, "555", "8000", b"v=0", 1, True),
+    PartyRecord(1, 5, "1001", "extension", 2, 10, 3, "555", "8000", b"v=0", 1),
     MarkRecord(1_000),
     InteractionRecord(5, "s1"),
 ]

@@ -51,7 +51,6 @@ def test_a_refused_hello_needs_no_more_than_name_role_and_port():
         (Condition.NOT_ON_THIS_PORT, 51),
         (Condition.INVALID_ATTRIBUTE, 53),
         (Condition.MISSING_ATTRIBUTE, 53),
-        (Condition.PROTOCOL, 55),
         (Condition.INVALID_CONNID, 56),
         (Condition.TIMEOUT, 57),
         (Condition.OUT_OF_SERVICE, 58),
