@@ -129,12 +129,11 @@ def test_the_cut_does_not_depend_on_the_chunks(parts: list[bytes], size: int) ->
 @pytest.mark.slow
 def test_time_grows_with_the_bytes() -> None:
     def seconds(count: int) -> float:
-        best = 9.0
-        for _ in range(5):
-            start = time.perf_counter()
-            cut(PLAIN * count)
-            best = min(best, time.perf_counter() - start)
-        return best
+        start = time.process_time()
+        cut(PLAIN * count)
+        return time.process_time() - start
 
     seconds(100)
-    assert seconds(4000) / seconds(2000) < 2.5
+    # Interleaved, and the best of many: what neighbours on the machine do falls on both.
+    rounds = [(seconds(4000), seconds(2000)) for _ in range(9)]
+    assert min(large for large, _ in rounds) / min(small for _, small in rounds) < 3
