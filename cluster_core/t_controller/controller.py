@@ -40,7 +40,6 @@ from cluster_core.t_controller.streams import Streams
 from cluster_core.t_controller.tables import INPUTS
 from tlib_proto import Attribute, Message, MessageType, decode, encode
 
-
 DNS_A_MESSAGE = 5_000
 """DNs in one Interest: a link's frames are no larger than a client's."""
 
