@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from typing import cast
 
 from sip_proto import (
     Address,
@@ -38,8 +39,7 @@ class Phone(asyncio.DatagramProtocol):
         self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport = cast(asyncio.DatagramTransport, transport)
         # What Via and Contact will say: bind to an address that the peer can reach.
         self.address: Address = transport.get_extra_info("sockname")[:2]
         self.endpoint = Endpoint(EndpointSettings({"udp": self.address}), secrets.token_bytes(32))
