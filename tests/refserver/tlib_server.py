@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from tlib_proto.constants import Attribute, MessageType
-from tlib_proto.limits import Limits
-from tlib_proto.records import Greeted, Hello, Incoming, Message, Output, Value, Write
+from tlib_proto.records import Greeted, Hello, Message, Output, Value
 from tlib_proto.session import ServerSession
+from tlib_proto.testing import ScriptedPeer, named
 
 Answer = Callable[[Message], list[Message]]
 
@@ -16,15 +17,35 @@ Answer = Callable[[Message], list[Message]]
 class ScriptedServer(asyncio.Protocol):
     """One connection: answers Hello (or refuses it), then each request with what the script returns."""
 
-    def __init__(self, answer: Answer, refuse: int = 0, silent: bool = False) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        refuse: int = 0,
+        silent: bool = False,
+        link: dict[int, Value] | None = None,
+    ) -> None:
         self.answer = answer
         self.refuse = refuse
         self.silent = silent
+        self.link: dict[int, Value] = {Attribute.NodeName: "n1"} if link is None else link
         self.refused_roles: tuple[str, ...] = ()
-        self.received: list[Message] = []
-        self.hello: Hello | None = None
-        self.session: ServerSession | None = None
         self.transport: asyncio.Transport | None = None
+        self.peer: ScriptedPeer | None = None
+
+    @property
+    def received(self) -> list[Message]:
+        return [] if self.peer is None else self.peer.received
+
+    @property
+    def hello(self) -> Hello | None:
+        return None if self.peer is None else self.peer.hello
+
+    @property
+    def session(self) -> ServerSession | None:
+        if self.peer is None:
+            return None
+        assert isinstance(self.peer.session, ServerSession)
+        return self.peer.session
 
     def now(self) -> int:
         return int(asyncio.get_running_loop().time() * 1_000_000)
@@ -32,40 +53,61 @@ class ScriptedServer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self.session = ServerSession(self.now(), Limits())
+        refusal = (self.refuse, "go away") if self.refuse else None
+        self.peer = _Choosy.server(
+            self.now(), lambda message: self.answer(message), link=self.link, refuse=refusal, silent=self.silent
+        )
+        assert isinstance(self.peer, _Choosy)
+        self.peer.host = self
 
     def data_received(self, data: bytes) -> None:
-        assert self.session is not None
-        out: list[Output] = []
-        self.session.receive_data(self.now(), data, out)
-        self.perform(out)
-
-    def perform(self, out: list[Output]) -> None:
-        assert self.transport is not None
-        assert self.session is not None
-        for item in out:
-            if isinstance(item, Write):
-                self.transport.write(item.data)
-            elif isinstance(item, Greeted) and not self.silent:
-                more: list[Output] = []
-                self.hello = item.hello
-                if self.refuse or item.hello.role in self.refused_roles:
-                    self.session.refuse(self.now(), self.refuse or 1158, "go away", more)
-                else:
-                    self.session.accept(self.now(), {Attribute.NodeName: "n1"}, more)
-                self.perform(more)
-            elif isinstance(item, Incoming):
-                self.received.append(item.message)
-                for message in self.answer(item.message):
-                    self.send(message)
+        assert self.peer is not None
+        self._write(self.peer.receive_data(self.now(), data))
 
     def send(self, message: Message) -> None:
-        assert self.session is not None
-        out: list[Output] = []
-        self.session.send(self.now(), message, out)
-        self.perform(out)
+        assert self.peer is not None
+        self._write(self.peer.say(self.now(), message))
+
+    def _write(self, data: bytes) -> None:
+        assert self.transport is not None
+        if data:
+            self.transport.write(data)
+
+
+class _Choosy(ScriptedPeer):
+    """Refuses the roles that its host names."""
+
+    host: ScriptedServer
+
+    def take(self, now: int, output: Output, out: list[Output]) -> None:
+        if isinstance(output, Greeted) and output.hello.role in self.host.refused_roles:
+            assert isinstance(self.session, ServerSession)
+            self.session.refuse(now, 1158, "go away", out)
+            return
+        super().take(now, output, out)
 
 
 def event(kind: MessageType, ref: int = 0, **attributes: Value) -> Message:
     """An event whose attributes are given by name."""
-    return Message(kind, ref, {Attribute[name]: value for name, value in attributes.items()})
+    return named(kind, ref, **attributes)
+
+
+@asynccontextmanager
+async def listening(make: Callable[[], asyncio.Protocol]) -> AsyncIterator[tuple[str, int]]:
+    """A listener on a free port of this machine; its connections are `make`'s."""
+    made: list[asyncio.Protocol] = []
+
+    def accepted() -> asyncio.Protocol:
+        made.append(make())
+        return made[-1]
+
+    server = await asyncio.get_running_loop().create_server(accepted, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[:2]
+    finally:
+        for connection in made:
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        server.close()
+        await server.wait_closed()
