@@ -54,7 +54,7 @@ from .errors import LocalError, ParseError
 from .events import EVENT_ATTRIBUTES
 from .lazy import LazyFrame, element, replace, splice
 from .limits import Limits
-from .logtext import render
+from .logtext import LogTextError, parse, parse_log, render
 from .messages import MESSAGE_NAMES, MessageType
 from .records import (
     Ended,
@@ -113,6 +113,7 @@ __all__ = [
     "Linked",
     "LocalError",
     "LocationInfoType",
+    "LogTextError",
     "MakeCallType",
     "MediaType",
     "MergeType",
@@ -151,6 +152,8 @@ __all__ = [
     "mask",
     "missing",
     "origins",
+    "parse",
+    "parse_log",
     "render",
     "replace",
     "resume",
