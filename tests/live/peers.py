@@ -252,6 +252,7 @@ async def kamailio(folder: Path, *nodes: tuple[str, int]) -> AsyncIterator[tuple
     process = await asyncio.create_subprocess_exec(
         *("kamailio", "-f", str(KAMAILIO), "-DD", "-E", "-m", "32", "-M", "4", "-Y", str(folder)),
         *("-A", f"PROXY_HOST={PROXY_HOST}", "-A", f"PROXY_PORT={port}", "-A", f'NODES_FILE="{folder}/nodes.list"'),
+        *("-A", "PROXY_WORKERS=1"),  # what a test sends arrives in order
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
