@@ -190,6 +190,11 @@ class Ownership:
                 self._learn(now, str(dn), None, result.revision, out)
         for dn, owner in result.owners:
             self._learn(now, dn, owner, result.revision, out)
+        for dn, owner in result.owners:
+            # A new process knows nothing of what an earlier one owned: nobody is to wait for it.
+            lost = owner.node == self._core.name and owner.incarnation != result.incarnation
+            if lost and self._core.store.get("dns", dn) is None:
+                self.release(now, dn, owner.epoch, out)
         self.user.joined(now, out)
         for dn, (how, _) in list(self._claiming.items()):
             del self._claiming[dn]

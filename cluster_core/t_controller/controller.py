@@ -248,6 +248,10 @@ class TController:
     def peer_restarted(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """A peer is back in another incarnation: if its process was new, its calls are gone; it tells them afresh."""
         self.owned.drop_calls_of(now, peer.name, out)
+        self.streams.hide(now, peer.name, out)
+        for dn in self.streams.follower.following(peer.name):
+            if self.ownership.owner(dn) is None:
+                self.streams.released(now, dn, out)
 
     def link_message(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
         """An Interest, Snapshot, Event, Forward, Request or Outcome of a peer."""
@@ -381,6 +385,8 @@ class TController:
     def _owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         owner = self.ownership.owner(dn)
         peer = self.links.owner_peer(owner)
+        if owner is None:
+            self.streams.released(now, dn, out)
         if owner is None or peer is None:
             self.streams.originate(now, dn, out)
             return

@@ -225,6 +225,12 @@ class Streams:
             out,
         )
 
+    def released(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Nobody owns a DN: an owner that is out of reach does not come back with it, and its agent is logged out."""
+        gone = [(dn, s) for s in self.follower.sources(dn) if "/" not in s and self.follower.hidden(dn, s)]
+        if gone:
+            self._change(now, [dn], lambda: self._forget(gone), out)
+
     def prune(self, now: int, node: str, kept: dict[str, None], out: list[AnyOutput]) -> None:
         """A node has told all that it originates: what it did not name is gone."""
         gone = [

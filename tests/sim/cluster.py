@@ -236,8 +236,7 @@ class Cluster:
     def watchers_agree(self) -> None:
         """Those who registered the same DN at any TCport, and the monitors, see the same of it.
 
-        Of a DN that nobody owns monitors do not see the calls, and a node that was away does not know who was logged
-        in on it: there only the calls count, and only at TCport.
+        Of a DN that nobody owns monitors do not see the calls.
         """
         from tests.sim.world import seen
 
@@ -250,7 +249,7 @@ class Cluster:
                 if owned:
                     views[client.name + client.port] = seen(client.pictures[dn])
                 elif client.role != "monitor":
-                    views[client.name + client.port] = seen(client.pictures[dn])[-1:]
+                    views[client.name + client.port] = seen(client.pictures[dn])
             assert len({repr(view) for view in views.values()}) <= 1, f"{dn} is seen differently: {views}"
 
     def quiet(self, *but: str) -> None:

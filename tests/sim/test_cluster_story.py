@@ -834,6 +834,24 @@ class TestWhatGoesAway:
         assert not watcher.pictures["1002"].calls
         cluster.check()
 
+    def test_the_agents_of_a_node_that_comes_back_empty_are_logged_out(self, cluster: Cluster) -> None:
+        cluster.phone("1002", "n2")
+        far, monitor = cluster.desktop("n1", "1002"), cluster.monitor("n1", "1002")
+        far.ask(M.RequestAgentLogin, ThisDN="1002", AgentID="a1", AgentWorkMode=int(AgentWorkMode.ManualIn))
+        cluster.settle()
+        cluster.hosts["n2"].crash()
+        cluster.settle(2 * SECOND)
+        for client in (far, monitor):
+            assert client.pictures["1002"].agent_id == "a1", "out of reach is not logged out"
+        cluster.hosts["n2"].start()
+        cluster.world.until(cluster.connected)
+        cluster.settle(2 * SECOND)
+        assert cluster.owner("1002") is None
+        for client in (far, monitor):
+            assert client.pictures["1002"].agent_id == ""
+            assert client.names().count("AgentLogout") == 1
+        cluster.check()
+
     def test_a_node_without_its_coordinator_hides_its_dns_and_takes_them_back(self, cluster: Cluster) -> None:
         cluster.phone("1002", "n2")
         near, far = cluster.desktop("n2", "1002"), cluster.desktop("n1", "1002")
