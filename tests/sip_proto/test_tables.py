@@ -2,12 +2,14 @@
 
 import pytest
 
-from sip_proto import Limits, TimerTable, Timings, Transmit
+from sip_proto import Limits, TimerTable, Timings, Transmit, TransmitStream
 from sip_proto.build import RequestParts
 from sip_proto.flows import Flows
 from sip_proto.tables import (
     INITIAL,
     LEG_TRANSITIONS,
+    RELIABLE_INITIAL,
+    RELIABLE_ROWS,
     ROWS,
     TRANSITIONS,
     Again,
@@ -112,6 +114,43 @@ def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
     assert (len(table) == 0) == gone
     assert not gone or len(timers) == 0
     table.check()
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.TERMINATED])
+@pytest.mark.parametrize("event", list(Input))
+def test_over_a_stream_nothing_is_sent_again_and_late_copies_are_not_awaited(state: State, event: Input) -> None:
+    row, plain = RELIABLE_ROWS[state * len(Input) + event], ROWS[state * len(Input) + event]
+    assert (row is None) == (plain is None)
+    timers: TimerTable[int] = TimerTable()
+    flows = Flows(Limits(), Timings())
+    flows.opened(7, "tcp", "tcp", ("h", 1), [])
+    table = Transactions(Timings(), timers, flows)
+    tx: ClientTransaction | ServerTransaction
+    if is_client(state):
+        tx = ClientTransaction(1, ("k",), State.IC_CALLING, "INVITE", 0, "tcp", ("h", 1), Purpose.PLAIN, 1, PARTS)
+    else:
+        tx = ServerTransaction(1, ("k",), State.PS_TRYING, "OPTIONS", 0, "tcp", ("h", 1), 1, "", "", "", None)
+    tx.transport, tx.flow = "tcp", 7
+    table.start(0, tx, [])
+    assert 4 not in timers
+    tx.state = state
+    tx.data = b"kept"
+    out: list[object] = []
+    tells = table.step(1_000, tx, event, out, BUSY)  # type: ignore[arg-type]
+    if row is None or plain is None:
+        assert (tells, out, tx.state) == (False, [], state)
+        return
+    assert tells == row.tells == plain.tells
+    assert row.again in (Again.KEEP, Again.STOP)
+    assert 4 not in timers
+    waits = plain.bound in (Bound.D, Bound.I, Bound.J, Bound.K)
+    assert row.next is tx.state is (State.TERMINATED if waits else plain.next)
+    assert (len(table) == 0) == (row.next is State.TERMINATED)
+    assert len(out) == (row.sends is not Sends.NOTHING)
+    for sent in out:
+        assert isinstance(sent, TransmitStream)
+        assert sent.flow == 7
+    assert set(RELIABLE_INITIAL) == set(INITIAL)
 
 
 def test_intervals_double_with_and_without_a_cap() -> None:

@@ -1,0 +1,131 @@
+"""Writes the rendered parts of the SIP pages: `python docs/render_sip.py [--check]`.
+
+A part stands between `<!-- rendered: NAME -->` and `<!-- end -->`; what is outside is written by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+from sip_proto.tables import (
+    INITIAL,
+    LEG_TRANSITIONS,
+    RELIABLE_INITIAL,
+    RELIABLE_ROWS,
+    ROWS,
+    TRANSITIONS,
+    Again,
+    Bound,
+    Input,
+    Row,
+    Sends,
+    State,
+)
+from sip_proto.tables_usage import REGISTRATION_TRANSITIONS, SUBSCRIPTION_TRANSITIONS
+
+DOCS = Path(__file__).parent
+EXAMPLES = DOCS.parent / "examples"
+PAGES = ("sip-endpoint.md", "sip-rfcs.md", "specs/sip-machines.md")
+STATES = ("done", "partial", "host")
+
+Rows = Iterable[tuple[object, ...]]
+
+
+def table(head: tuple[str, ...], rows: Rows) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def cells(state: State, event: str, row: Row) -> tuple[object, ...]:
+    """One transaction row as a reader wants it."""
+    sends = "" if row.sends is Sends.NOTHING else "the ACK" if row.sends is Sends.ACK else "its message"
+    again = "" if row.again is Again.KEEP else row.again.name.lower().replace("_", " up to ")
+    bound = "" if row.bound is Bound.KEEP else "off" if row.bound is Bound.STOP else row.bound.name
+    return state.name, event, row.next.name, sends, "yes" if row.tells else "", again, bound, row.source
+
+
+HEAD = ("state", "input", "next", "sends", "user told", "send-again timer", "bound", "source")
+
+
+def transactions() -> str:
+    rows = [cells(state, "(start)", row) for state, row in INITIAL.items()]
+    rows += [cells(state, event.name, row) for (state, event), row in TRANSITIONS.items()]
+    return table(HEAD, rows)
+
+
+def reliable() -> str:
+    rows = [cells(state, "(start)", row) for state, row in RELIABLE_INITIAL.items() if row != INITIAL[state]]
+    for place, (row, other) in enumerate(zip(RELIABLE_ROWS, ROWS, strict=True)):
+        # What is never sent again needs no row that does so.
+        if row is not None and row != other and place % len(Input) != Input.RESEND:
+            rows.append(cells(State(place // len(Input)), Input(place % len(Input)).name, row))
+    return table(HEAD, rows)
+
+
+def machine(rows: Mapping[Any, IntEnum]) -> str:
+    """States down, inputs and where they lead."""
+    return table(("state", "input", "next"), [(at.name, event.name, to.name) for (at, event), to in rows.items()])
+
+
+def rfcs() -> str:
+    entries = tomllib.loads((DOCS / "sip-rfcs.toml").read_text(encoding="utf-8"))["rfc"]
+    for entry in entries:
+        if entry["state"] not in STATES or ("lacks" in entry) != (entry["state"] == "partial"):
+            raise ValueError(f"RFC {entry['number']}: a state of {STATES}, and `lacks` for a partial one alone")
+    rows = []
+    for entry in sorted(entries, key=lambda entry: int(entry["number"])):
+        link = f"[{entry['number']}](https://www.rfc-editor.org/rfc/rfc{entry['number']})"
+        rows.append((link, entry["title"], entry["state"], entry["has"], entry.get("lacks", "")))
+    return table(("RFC", "title", "state", "what there is", "what is missing"), rows)
+
+
+def example(name: str) -> str:
+    return f"```python\n{(EXAMPLES / name).read_text(encoding='utf-8')}```"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "transactions": transactions,
+    "reliable": reliable,
+    "legs": lambda: machine(LEG_TRANSITIONS),
+    "registration": lambda: machine(REGISTRATION_TRANSITIONS),
+    "subscription": lambda: machine(SUBSCRIPTION_TRANSITIONS),
+    "rfcs": rfcs,
+    "udp": lambda: example("sip_udp.py"),
+    "tcp": lambda: example("sip_tcp.py"),
+}
+BLOCK = re.compile(r"(<!-- rendered: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def rendered(page: str) -> str:
+    """The page with every part written anew; KeyError for a part that nobody writes."""
+    return BLOCK.sub(lambda match: f"{match[1]}{PARTS[match[2]]()}\n{match[3]}", page)
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the pages, or with --check compares them; 1 when one differs, 2 for a wrong call."""
+    if arguments not in ([], ["--check"]):
+        sys.stderr.write("usage: python docs/render_sip.py [--check]\n")
+        return 2
+    differs = 0
+    for name in PAGES:
+        path = DOCS / name
+        page = path.read_text(encoding="utf-8")
+        new = rendered(page)
+        if not arguments:
+            path.write_text(new, encoding="utf-8")
+        elif new != page:
+            sys.stderr.write(f"{name} is not what its data says: run python docs/render_sip.py\n")
+            differs = 1
+    return differs
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
