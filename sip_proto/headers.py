@@ -17,6 +17,7 @@ _AUTH_PARAM = re.compile(
     r"[ \t]*([A-Za-z0-9.!%*_+`'~-]+)[ \t]*=[ \t]*(?:\"((?:[^\"\\]+|\\.)*+)\"|([^\s,\"]*))[ \t]*(?:,|\Z)", re.S
 )
 _QUOTED = re.compile(r'"(?:[^"\\]+|\\.)*+"', re.S)
+_PARAM = re.compile(r'(?:[^;"]+|"(?:[^"\\]+|\\.)*+")*+', re.S)
 _DIGITS = re.compile(r"[0-9]{1,10}\Z")
 _Q = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
 _UNQUOTE = re.compile(r"\\(.)", re.S)
@@ -128,18 +129,27 @@ def parse_params(text: str) -> dict[str, str]:
     params: dict[str, str] = {}
     if not text:
         return params
-    at = text.find('"')
-    while at >= 0:
-        if (quoted := _QUOTED.match(text, at)) is None:
-            # Where the value ends is anyone's guess, and everyone's guess differs.
-            raise ParseError("parameters", at, "quote without end")
-        at = text.find('"', quoted.end())
-    for part in split_quoted(text, ";") if '"' in text else text.split(";"):
+    for part in _cut_params(text) if '"' in text else text.split(";"):
         name, _, value = part.partition("=")
         name = name.strip(" \t").lower()
         if name and name not in params:
             params[name] = value.strip(" \t")
     return params
+
+
+def _cut_params(text: str) -> list[str]:
+    parts: list[str] = []
+    at = 0
+    while True:
+        found = _PARAM.match(text, at)
+        assert found is not None
+        parts.append(found[0])
+        at = found.end() + 1
+        if at > len(text):
+            return parts
+        if text[at - 1] == '"':
+            # Where the value ends is anyone's guess, and everyone's guess differs.
+            raise ParseError("parameters", at - 1, "quote without end")
 
 
 def parse_via(text: str) -> Via:

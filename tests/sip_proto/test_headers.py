@@ -140,3 +140,11 @@ def test_small_questions() -> None:
     assert not is_token("")
     assert is_literal("[::1]")
     assert not is_literal("h")
+
+
+def test_an_open_quote_in_parameters_is_refused() -> None:
+    assert parse_params(';a="x;\\"y" ;b="";c') == {"a": '"x;\\"y"', "b": '""', "c": ""}
+    assert parse_params(';a="x";b=<c;d') == {"a": '"x"', "b": "<c", "d": ""}
+    for text in (';a="', ';a="x\\"', ';a="x";"'):
+        with pytest.raises(ParseError):
+            parse_params(text)
