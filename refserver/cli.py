@@ -1,6 +1,7 @@
 """The command line: each command is a module with `main(argv) -> status`, imported when asked for (ours).
 
-Exit status: 0 done, 1 the command failed, 2 it was used or configured wrongly, 70 a fault of ours.
+Exit status: 0 done, 1 the command failed, 2 it was used or configured wrongly, 70 a fault of ours, 130 interrupted;
+those that ask a T-Library server: 3 refused, 4 no answer in time, 5 no connection (`client_command`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,15 @@ COMMANDS = {
     "config": ("refserver.config_check", "check a cluster file"),
     "secret": ("refserver.secrets", "hash an application's secret for a cluster file"),
     "tail": ("refserver.tail", "print events as they come"),
+    "decode": ("refserver.decode", "print T-Library frames from hex or a capture file as log text"),
+    "agent": ("refserver.agent", "log an agent in or out, make it ready or not ready"),
+    "call": ("refserver.call", "make a call, or do something with one"),
+    "dn": ("refserver.dn", "ask what is known of a DN"),
     "phone": ("refserver.phone", "a SIP phone for tests"),
     "link": ("refserver.link", "cut a link between two nodes, or restore it"),
     "replay": ("refserver.replay", "feed a journal to a node and print its outputs"),
     "demo": ("refserver.demo", "a call through a cluster of two nodes, shown live"),
+    "completion": ("refserver.completion", "completion for bash or zsh, to be sourced"),
 }
 
 
@@ -31,7 +37,7 @@ def program_version() -> str:
 
 def usage() -> str:
     """The commands, one a line."""
-    lines = [f"  {name:8}{text}" for name, (_, text) in COMMANDS.items()]
+    lines = [f"  {name:12}{text}" for name, (_, text) in COMMANDS.items()]
     return "\n".join(["usage: refserver COMMAND ...", "", *lines, "", "refserver COMMAND --help says more."])
 
 
