@@ -1,0 +1,34 @@
+"""`refserver call`: calls made and controlled by hand (ours)."""
+
+from __future__ import annotations
+
+from refserver import client_command
+from refserver.client_command import Verb
+
+TEXT = "Make a call, or do something with one, at a TCport; `route` at the default port."
+
+VERBS = (
+    Verb("make", "TMakeCall", lambda c, g: c.make_call(g.dn, g.to, g.data), options=("to", "data")),
+    Verb("answer", "TAnswerCall", lambda c, g: c.answer_call(g.dn, g.conn), options=("conn",)),
+    Verb("release", "TReleaseCall", lambda c, g: c.release_call(g.dn, g.conn), options=("conn",)),
+    Verb("hold", "THoldCall", lambda c, g: c.hold_call(g.dn, g.conn), options=("conn",)),
+    Verb("retrieve", "TRetrieveCall", lambda c, g: c.retrieve_call(g.dn, g.conn), options=("conn",)),
+    Verb(
+        "route",
+        "TRouteCall; --dn is the Routing Point",
+        lambda c, g: c.route_call(g.dn, g.conn, g.to, user_data=g.data),
+        ("router",),
+        ("conn", "to", "data"),
+    ),
+    Verb(
+        "attach",
+        "TAttachUserData",
+        lambda c, g: c.attach_user_data(g.dn, g.conn, g.data),
+        options=("conn", "pairs"),
+    ),
+)
+
+
+def main(argv: list[str]) -> int:
+    """The command; returns the exit status."""
+    return client_command.main("call", TEXT, VERBS, argv)
