@@ -272,10 +272,7 @@ class CallerSide(Core):
         return tx.handle
 
     def _new_call_id(self, listener: str) -> str:
-        address = self._settings.listeners.get(listener)
-        if address is None:
-            raise LocalError(f"no listener {listener!r}")
-        return self._ids.call_id(address[0])
+        return self._ids.call_id(self._settings.listeners[listener][0])
 
     def _receive_response(self, now: int, origin: Hop, response: Response, out: list[Output]) -> None:
         if (fault := response_fault(response)) is not None:

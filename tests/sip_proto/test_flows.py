@@ -6,6 +6,7 @@ from sip_proto import (
     Acked,
     Answered,
     Connect,
+    DialogChanged,
     Disconnect,
     Ended,
     Endpoint,
@@ -236,7 +237,123 @@ def test_a_secure_call_shows_a_secure_contact() -> None:
     pair = Streams()
     out: list[object] = []
     pair.ends["a"].invite(
-        0, out, listener="udp", destination=B, uri="sips:b@h", from_="<sip:a@h>", to="<sip:b@h>"  # type: ignore[arg-type]
+        0,
+        out,
+        listener="udp",
+        destination=B,
+        uri="sips:b@h",
+        from_="<sip:a@h>",
+        to="<sip:b@h>",  # type: ignore[arg-type]
     )
     assert isinstance(out[0], Transmit)
     assert b"Contact: <sips:192.0.2.1:5060>\r\n" in out[0].data
+
+
+def sent(out: list[object]) -> list[tuple[int, bytes]]:
+    return [(record.flow, record.data) for record in out if isinstance(record, TransmitStream)]
+
+
+def called(contact: str, *, listener: str = "tcp", via: str = "TCP") -> tuple[Endpoint, int]:
+    """An endpoint at B with a call that came by flow 7 and showed `contact`; its leg."""
+    end = endpoint("b")
+    out: list[object] = []
+    end.stream_opened(0, 7, listener, ("192.0.2.1", 40_000), out)  # type: ignore[arg-type]
+    data = request_bytes(via=f"SIP/2.0/{via} 192.0.2.1;branch=z9hG4bKc", contact=f"Contact: <{contact}>\r\n")
+    end.receive_stream(0, 7, data, out)  # type: ignore[arg-type]
+    (invited,) = [record for record in out if isinstance(record, Invited)]
+    return end, invited.leg
+
+
+@pytest.mark.parametrize(
+    ("contact", "first"),
+    [
+        ("sip:a@192.0.2.1:5070;transport=tcp", TransmitStream),
+        ("sip:a@192.0.2.1:5070", TransmitStream),
+        ("sip:a@phone.example.org", TransmitStream),
+        ("sip:a@10.0.0.1;ob", TransmitStream),
+        ("sip:a@10.0.0.1", Connect(-1, "tcp", "tcp", ("10.0.0.1", 5060))),
+        ("sip:a@192.0.2.1;transport=tls", Connect(-1, "tls", "tls", ("192.0.2.1", 5061))),
+        ("sips:a@192.0.2.1:5071", Connect(-1, "tls", "tls", ("192.0.2.1", 5071))),
+        ("sip:a@192.0.2.1:5070;transport=udp", Transmit),
+        ("sip:%zz", TransmitStream),
+    ],
+)
+def test_a_request_in_a_dialog_takes_the_peers_stream_when_it_leads_to_the_peer(contact: str, first: object) -> None:
+    end, leg = called(contact)
+    out: list[object] = []
+    end.send(0, leg, "INFO", out)  # type: ignore[arg-type]
+    if isinstance(first, type):
+        assert isinstance(out[0], first)
+    else:
+        assert out == [first]
+
+
+def test_a_stream_of_its_own_to_the_peers_address_is_taken_before_the_one_it_came_by() -> None:
+    end, leg = called("sip:a@192.0.2.1:5070")
+    end.stream_opened(0, 8, "tcp", ("192.0.2.1", 5070), [])
+    out: list[object] = []
+    end.send(0, leg, "INFO", out)  # type: ignore[arg-type]
+    assert [flow for flow, _ in sent(out)] == [8]
+
+
+def test_two_streams_from_one_place_close_one_by_one() -> None:
+    end = endpoint("b")
+    end.stream_opened(0, 7, "tcp", A, [])
+    end.stream_opened(0, 8, "tcp", A, [])
+    end.stream_closed(0, 7, [])
+    end.check()
+    out: list[object] = []
+    ask(end, out, destination=A)
+    assert [flow for flow, _ in sent(out)] == [8]
+
+
+def test_an_answer_without_room_for_a_stream_is_lost() -> None:
+    end = endpoint("b", flows=1)
+    out: list[object] = []
+    end.stream_opened(0, 7, "tcp", A, out)  # type: ignore[arg-type]
+    data = request_bytes("OPTIONS", via="SIP/2.0/TCP 192.0.2.1:5999;branch=z9hG4bKs")
+    end.receive_stream(0, 7, data, out)  # type: ignore[arg-type]
+    (asked,) = out
+    assert isinstance(asked, Requested)
+    end.stream_closed(0, 7, [])
+    end.stream_opened(0, 8, "tcp", B, [])
+    out.clear()
+    end.respond(0, asked.handle, 200, out)  # type: ignore[arg-type]
+    assert out == []
+    assert end.counts()["servers"] == 0
+
+
+def test_what_waits_for_a_stream_is_bounded() -> None:
+    end = endpoint("a", waiting=1_000)
+    out: list[object] = []
+    for _ in range(9):
+        ask(end, out)
+    end.stream_opened(0, -1, "tcp", B, out)  # type: ignore[arg-type]
+    data = b"".join(data for _, data in sent(out))
+    assert 500 < len(data) <= 1_000
+    with pytest.raises(LocalError):
+        end.stream_opened(0, -1, "tcp", B, [])
+
+
+def test_a_contact_of_the_callers_own_is_kept() -> None:
+    end = endpoint("a")
+    out: list[object] = []
+    ask(end, out, listener="udp", headers=[("Contact", "<sip:me@192.0.2.77>")])
+    assert isinstance(out[0], Transmit)
+    assert out[0].data.count(b"Contact: ") == 1
+
+
+def test_a_full_table_still_refuses_a_request_out_of_order() -> None:
+    end = endpoint("b", transactions=1)
+    out: list[object] = []
+    end.receive_datagram(0, "udp", A, request_bytes(cseq="5 INVITE"), out)  # type: ignore[arg-type]
+    assert isinstance(out[-1], Invited)
+    end.accept(0, out[-1].leg, out)  # type: ignore[arg-type]
+    assert isinstance(out[-1], DialogChanged)
+    tag = out[-1].dialog.local_tag
+    out.clear()
+    old = request_bytes("INFO", cseq="4 INFO", to=f"<sip:bob@example.org>;tag={tag}", branch="z9hG4bKi")
+    end.receive_datagram(0, "udp", A, old, out)  # type: ignore[arg-type]
+    assert isinstance(out[0], Transmit)
+    assert out[0].data.startswith(b"SIP/2.0 500 CSeq")
+    assert end.counts()["servers"] == 1
