@@ -30,13 +30,13 @@ from cluster_core.inputs import (
 from cluster_core.interaction_proxy import InteractionProxy
 from cluster_core.outputs import AnyOutput, Fault, Replicate, Subsystem
 from cluster_core.requests import Requests
-from cluster_core.rights import PORTS, check, served_where
+from cluster_core.rights import PORTS, Condition, check, served_where
 from cluster_core.session_controller import SessionController
 from cluster_core.settings import ClientRole, ClusterSettings
 from cluster_core.smart_proxy import SmartProxy
 from cluster_core.store import Store
 from cluster_core.t_controller import TController
-from tlib_proto import Greeted, Incoming, Linked
+from tlib_proto import Greeted, Incoming, Linked, missing
 
 _EXPIRIES_AT_ONCE = 10_000
 
@@ -277,6 +277,9 @@ class ClusterNode:
             where = served_where(message.id)
             port = PORTS[client.listener]
             self._requests.refuse(now, client.conn, message, refused, out, port=port, where=where)
+        elif (lacking := missing(message)) is not None:
+            attribute = lacking.name
+            self._requests.refuse(now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute=attribute)
         else:
             self._requests_of[client.listener](now, client, message, out)
 

@@ -57,11 +57,14 @@ class Owned:
         return self._ownership.acting and self._ownership.is_mine(dn) and self.record(dn) is not None
 
     def locate(self, dn: str) -> Located:
-        """Where an owned DN rings: its youngest binding; none when it is out of service."""
+        """Where an owned DN rings: its youngest binding; none when it is out of service.
+
+        A phone that registered a moment ago rings, though the peers are still asked for their parties on the DN.
+        """
         record = self.record(dn)
         agent = self._agents.of(dn)
         agent_id = "" if agent is None else agent.agent_id
-        if record is None or not self.serves(dn) or not record.in_service:
+        if record is None or not self.serves(dn) or not (record.in_service or dn in self._asking):
             return Located(None, agent_id)
         if record.bindings:
             return Located(record.bindings[-1], agent_id)

@@ -505,7 +505,7 @@ class TestRefusals:
         refused(monitor.ask(M.RequestRegisterAddress), ErrorCode.INVALID_ATTR)
         router = cluster.router("n1")
         refused(router.ask(M.RequestRegisterAddress, ThisDN="4711"), ErrorCode.NOT_CONFIGURED)
-        refused(router.ask(M.RequestRouteCall, ThisDN="8000"), ErrorCode.NOT_REGISTERED)
+        refused(router.ask(M.RequestRouteCall, ThisDN="8000", ConnID=1), ErrorCode.NOT_REGISTERED)
         refused(router.ask(M.RequestRouteCall), ErrorCode.INVALID_ATTR)
 
     def test_every_port_says_what_it_is(self, cluster: Cluster) -> None:
