@@ -1,5 +1,8 @@
+import runpy
+import sys
+
 import pytest
-from construct import Byte, GreedyRange, Struct
+from construct import Byte, GreedyRange, Int16ub, Struct, Switch, this
 
 from tlib_proto import generate, wire
 
@@ -31,3 +34,29 @@ def test_a_word_without_code_is_an_error(monkeypatch):
     )
     with pytest.raises(TypeError, match="no code for"):
         generate.generate()
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        Struct("key" / wire.Region(Int16ub, GreedyRange(Byte))),
+        Struct("key" / wire.Attributes(5, Struct("id" / Int16ub, "value" / Int16ub))),
+        Struct(
+            "type" / Byte,
+            "value"
+            / wire.Region(Int16ub, Switch(this.type, {1: wire.Refuse("no")}, default=wire.Refuse("no"))),
+        ),
+    ],
+)
+def test_a_word_that_one_half_does_not_know_is_an_error(pair, monkeypatch):
+    monkeypatch.setattr(wire, "KeyValues", wire.Pairs(Int16ub, pair))
+    with pytest.raises(TypeError, match="no code for"):
+        generate.generate()
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules.*:RuntimeWarning")
+def test_it_runs_as_a_module(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["generate", "--check"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("tlib_proto.generate", run_name="__main__")
+    assert ended.value.code == 0
