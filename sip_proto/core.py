@@ -45,6 +45,7 @@ class Core:
         self._by_dialog: dict[tuple[str, str], int] = {}
         self._last_handle = 0
         self._sent_by = {name: format_address(address) for name, address in settings.listeners.items()}
+        self._contacts = {name: f"<sip:{sent_by}>" for name, sent_by in self._sent_by.items()}
         self._transports = dict.fromkeys(settings.listeners, "udp") | settings.transports
         for name, transport in settings.transports.items():
             if name not in settings.listeners or transport not in ("udp", "tcp", "tls"):
@@ -70,10 +71,12 @@ class Core:
         return f"SIP/2.0/{hop.transport.upper()} {self._sent_by[hop.listener]};branch={branch};rport"
 
     def _contact(self, hop: Hop, secure: bool = False) -> str:
+        if not hop.flow and not secure:
+            return self._contacts[hop.listener]
         sent_by = self._sent_by[hop.listener]
         if secure:
             return f"<sips:{sent_by}>"
-        return f"<sip:{sent_by};transport={hop.transport}>" if hop.flow else f"<sip:{sent_by}>"
+        return f"<sip:{sent_by};transport={hop.transport}>"
 
     def _hop(self, listener: str, transport: str, destination: Address, flow: int) -> Hop:
         """Where the program's request goes; LocalError when it cannot (RFC 3261 section 18.1.1)."""

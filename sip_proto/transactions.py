@@ -209,10 +209,10 @@ class Transactions:
                 assert tx.parts is not None
                 assert message is not None
                 tx.data = failure_ack(tx.parts, message.get("To") or "")
-            if tx.flow:
-                tx.flow = self._flows.send(now, tx.hop(), tx.data, out, tx.handle)
-            else:
+            if not tx.flow:
                 out.append(Transmit(tx.listener, tx.destination, tx.data))
+            else:
+                tx.flow = self._flows.send(now, tx.hop(), tx.data, out, tx.handle)
         again = row.again
         if again:
             self._send_again(now, tx, again)

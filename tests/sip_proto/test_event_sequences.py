@@ -4,6 +4,7 @@ Programs on both sides do what comes to their mind. In the end each request had 
 subscription ended once, and both endpoints are empty.
 """
 
+import os
 import random
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -43,6 +44,7 @@ from sip_proto.uri import Address
 from tests.sip_proto.streams import A, B, endpoint
 
 SECOND = 1_000_000
+STORMS = int(os.environ.get("SIP_STORMS", "20"))
 PLACES: dict[str, Address] = {"a": A, "b": B}
 Act = Callable[[int, list[Output]], object]
 
@@ -366,6 +368,6 @@ def judge(storm: Storm) -> None:
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(STORMS))
 def test_every_request_has_one_final_response_and_nothing_is_left(seed: int, transport: str) -> None:
     judge(weather(seed, transport))
