@@ -127,6 +127,9 @@ class Tracker:
         self.pictures.pop(dn, None)
         self._places.pop(dn, None)
         self.doubtful.pop(dn, None)
+        if self._again is not None:
+            for table in (self._again.pictures, self._again.places, self._again.fresh, self._again.lost):
+                table.pop(dn, None)
 
     def _count(self, message: Message) -> bool:
         """Follow the server's numbers; True while every one since before the loss was seen."""

@@ -269,6 +269,9 @@ class Supervised(TLibraryFunctions):
         finally:
             if self._bulk is None:
                 self._tracker.forget(dn)
+            else:
+                self._tracker.doubtful[dn] = None  # the bulk request may have it still
+                self._arm_repair()
         return Message(MessageType.EventUnregistered, 0, {Attribute.ThisDN: dn})
 
     async def register_all(self, node_dns: bool = False, extensions: Pairs = ()) -> Message:
@@ -319,8 +322,8 @@ class Supervised(TLibraryFunctions):
             return
         for event in self._tracker.feed(message, answered):
             self.publish(event)
-        if self._tracker.doubtful and self._repair is None:
-            self._repair = asyncio.get_running_loop().call_later(HOLE_S, self._on_hole)
+        if self._tracker.doubtful:
+            self._arm_repair()
 
     def publish(self, event: Event) -> None:
         """Give an event to every subscription."""
@@ -426,6 +429,7 @@ class Supervised(TLibraryFunctions):
             await together([register] * min(IN_FLIGHT, len(asked)))
             for dn in [dn for dn in asked if dn not in self._registrations and dn not in refused]:
                 await link.unregister_address(dn)  # taken back meanwhile
+                self._tracker.forget(dn)
                 del asked[dn]
             if link.closed:
                 raise await link.wait_closed()
@@ -440,25 +444,29 @@ class Supervised(TLibraryFunctions):
 
     # holes
 
+    def _arm_repair(self) -> None:
+        if self._repair is None and self._repairing is None:
+            self._repair = asyncio.get_running_loop().call_later(HOLE_S, self._on_hole)
+
     def _on_hole(self) -> None:
         self._repair = None
-        if self._tracker.doubtful and self._link is not None and self._ready.is_set() and self._repairing is None:
+        if self._tracker.doubtful and self._link is not None and self.connected:
             self._repairing = asyncio.create_task(self._fill(self._link))
 
     async def _fill(self, link: _Link) -> None:
         """Events of a DN are missing and the server does not say so: ask it for the picture."""
         try:
-            dns = {dn: self._registrations[dn] for dn in self._tracker.doubtful if dn in self._registrations}
-            others = len(dns) < len(self._tracker.doubtful)
-            why = "events were missing"
-            if others and self._bulk is None:
-                for dn in [dn for dn in self._tracker.doubtful if dn not in dns]:
-                    self._tracker.doubtful.pop(dn)
-            await self._restore(link, dns, kept=True, first=False, why=why)
+            doubtful, known = list(self._tracker.doubtful), self._registrations
+            dns = {dn: known[dn] for dn in doubtful if dn in known}
+            await self._restore(link, dns, kept=True, first=False, why="events were missing")
+            for dn in doubtful:
+                self._tracker.doubtful.pop(dn, None)
         except ClientError as error:
             link.give_up("hole", f"events were missing, and the server does not tell them: {error}")
         finally:
             self._repairing = None
+            if self._tracker.doubtful:
+                self._arm_repair()
 
     async def _stop_repair(self) -> None:
         if self._repair is not None:
