@@ -82,6 +82,7 @@ class _Choosy(ScriptedPeer):
     def take(self, now: int, output: Output, out: list[Output]) -> None:
         if isinstance(output, Greeted) and output.hello.role in self.host.refused_roles:
             assert isinstance(self.session, ServerSession)
+            self.hello = output.hello
             self.session.refuse(now, 1158, "go away", out)
             return
         super().take(now, output, out)
