@@ -50,8 +50,10 @@ class Tracker:
         """EventLinkConnected of a new connection: is it from the server that told us before?"""
         node, started = message.text(Attribute.NodeName), message.number(Attribute.ServerStartTime)
         known = self._starts.get(node)
-        # a server that was not there when we last heard of the cluster numbers afresh
+        # a server that was not there when we last heard of the cluster numbers afresh, as does one that says less now
         self._comparable = started == known if known is not None else started <= self._heard_s
+        if node == self._node and message.number(Attribute.EventSequenceNumber) < (self._number or 0):
+            self._comparable = False
         self._unbroken = known == started and node == self._node and self._number is not None
         self._starts[node], self._node = started, node
         self._count(message)

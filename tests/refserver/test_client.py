@@ -246,6 +246,22 @@ def test_events_come_once_each_in_order_and_the_iterator_ends_with_the_connectio
     run(body)
 
 
+def test_events_may_be_narrowed_down_and_the_others_stay() -> None:
+    async def body() -> None:
+        async with linked() as (client, server):
+            for number in range(4):
+                server.send(event(M.EventRinging, ThisDN="1001" if number % 2 else "1002", ConnID=number))
+            server.send(event(M.EventReleased, ThisDN="1001", ConnID=3))
+            assert server.transport is not None
+            server.transport.close()
+            ringing = [m.get(Attribute.ConnID) async for m in client.events(M.EventRinging, dn="1001")]
+            call = [m.name async for m in client.events(conn_id=3)]
+            rest = [m.get(Attribute.ConnID) async for m in client.events()]
+            assert (ringing, call, rest) == ([1, 3], ["EventReleased"], [0, 2])
+
+    run(body)
+
+
 def test_wait_for_passes_over_what_it_does_not_want_and_leaves_it_for_others() -> None:
     async def body() -> None:
         async with linked() as (client, server):
@@ -317,6 +333,53 @@ def test_the_keep_alive_ends_a_connection_whose_peer_is_dead() -> None:
             assert [message async for message in client.events()] == []
             with pytest.raises(ConnectionLost, match="does not answer"):
                 await client.query_server()
+
+    run(body)
+
+
+def test_the_server_is_asked_to_poll_too() -> None:
+    async def body() -> None:
+        async with linked(keepalive_s=5, keepalive_remote_s=0.05) as (client, server):
+            assert server.hello is not None
+            assert (server.hello.keepalive_ms, server.hello.keepalive_remote_ms) == (5000, 50)
+            await client.query_server()
+
+    run(body)
+
+
+def test_a_connection_whose_peer_does_not_read_ends_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "CLOSE_S", 0.05)
+
+    async def body() -> None:
+        async with linked() as (client, server):
+            assert server.transport is not None
+            server.transport.pause_reading()
+            while client._writable.is_set():
+                client.send(event(M.RequestAttachUserData, ThisDN="1001", UserData=(("k", "x" * 60_000),)))
+            ended = asyncio.create_task(client.wait_closed())
+            await client.aclose()
+            assert (await ended).kind == "closed"
+
+    run(body)
+
+
+@pytest.mark.parametrize("first", ["the program", "the answer"])
+def test_an_answer_that_comes_while_its_program_gives_up_is_an_event(first: str) -> None:
+    async def body() -> None:
+        asked: list[asyncio.Task[Message]] = []
+
+        def trace(way: str, message: Message) -> None:
+            if message.id == M.EventHeld:
+                if first == "the program":
+                    asked[0].cancel()
+                else:
+                    asyncio.get_running_loop().call_soon(asked[0].cancel)
+
+        async with linked(trace=trace) as (client, _):
+            asked.append(asyncio.create_task(client.hold_call("1001", 1)))
+            await asyncio.wait(asked)
+            assert asked[0].cancelled()
+            assert (await client.wait_for(M.EventHeld)).get(Attribute.ConnID) == 1
 
     run(body)
 

@@ -124,6 +124,7 @@ def test_what_the_owner_told_meanwhile_is_counted_and_what_changed_is_shown() ->
     ("link", "source", "epoch"),
     [
         (Server("n1", started=1_500), "n1", 1),  # the same node, started again
+        (Server("n1"), "n1", 1),  # and within the same second
         (Server("n2", started=2_500), "n1", 1),  # a node that was not there when the cluster was last heard
         (None, "n2", 1),  # another source
         (None, "n1", 2),  # the owner's numbers began anew
@@ -135,8 +136,11 @@ def test_where_nobody_can_tell_it_is_said_that_events_may_be_missing(
 ) -> None:
     server = Server()
     tracker = watching(server)
+    for _ in range(3):
+        tracker.feed(server.event(M.EventAttachedDataChanged), False)
     later = Server("n1", source=source, epoch=epoch)
-    later.other()
+    for _ in range(5):
+        later.event(M.EventAttachedDataChanged)
     said = told(again(tracker, later.picture(), link=(link or server).link()))
     assert (said.gap, said.lost) == (True, {"1001": None})
 
