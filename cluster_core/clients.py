@@ -15,10 +15,10 @@ from cluster_core.edge import SUBSYSTEMS, Edge
 from cluster_core.outputs import AnyOutput, Fault
 from cluster_core.records import RegistrationRecord, SessionRecord
 from cluster_core.requests import Requests
-from cluster_core.rights import LISTENER_ROLES, REFUSALS, Condition, in_ranges, verify_secret
+from cluster_core.rights import LISTENER_ROLES, REFUSALS, RIGHTS, Condition, in_ranges, verify_secret
 from cluster_core.settings import ClientRole, ClientSettings
 from cluster_core.version import SERVER_VERSION
-from tlib_proto import Attribute, Greeted, Message, MessageType, ServerRole, Value, encode, with_reference
+from tlib_proto import Attribute, Greeted, Message, MessageType, ServerRole, encode, server_info, with_reference
 
 
 class Client(msgspec.Struct):
@@ -212,12 +212,9 @@ class Clients:
 
     def answer_server_info(self, now: int, conn: int, ref: int, out: list[AnyOutput]) -> None:
         """Answer RequestQueryServer."""
-        info: dict[int, Value] = {
-            Attribute.ServerVersion: SERVER_VERSION,
-            Attribute.ServerRole: ServerRole.Primary,
-            Attribute.NodeName: self._core.name,
-        }
-        self.answer(now, conn, ref, Message(MessageType.EventServerInfo, 0, info), out)
+        served = RIGHTS[self.table[conn].role] - {MessageType.PeerMessage}
+        info = server_info(SERVER_VERSION, ServerRole.Primary, served, NodeName=self._core.name)
+        self.answer(now, conn, ref, info, out)
 
     def time(self, now: int) -> dict[int, int]:
         """The time attributes of an event that happens now."""

@@ -202,13 +202,29 @@ class Edge:
         """Send one encoded message to many streams; those that are closed are left out."""
         ready: dict[Subsystem, list[int]] = {}
         said: list[TlibRecord] = []  # each session writes the same frame: it leaves as one Send
+        number, ref = int.from_bytes(frame[6:8], "big"), int.from_bytes(frame[8:12], "big")
         for conn in conns:
             stream = self.streams.get(conn)
-            if stream is not None:
+            if stream is not None and stream.session.wants(number, ref):
                 stream.session.send_frame(now, frame, said)
                 ready.setdefault(SUBSYSTEMS[stream.listener.partition("-")[0]], []).append(conn)
         for subsystem, group in ready.items():
             out.append(Send(subsystem, tuple(group), (frame,)))
+
+    def set_input_mask(self, now: int, conn: int, mask: bytes) -> None:
+        """A client wants events by this mask alone."""
+        session = self.streams[conn].session
+        assert isinstance(session, ServerSession)
+        session.set_input_mask(now, mask)
+
+    def queued(self, now: int, conn: int, octets: int, out: list[AnyOutput]) -> None:
+        """The host says how much waits for the peer: one that reads too slowly is closed with the reason."""
+        stream = self.streams.get(conn)
+        if stream is not None:
+            said: list[TlibRecord] = []
+            stream.session.queued(now, octets, said)
+            self._sort(conn, said, out)
+            self._rearm(conn)
 
     def close(self, now: int, conn: int, why: str, out: list[AnyOutput]) -> None:
         """Close a stream from our side, or give up dialling it; it is forgotten at once."""

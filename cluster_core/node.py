@@ -28,6 +28,7 @@ from cluster_core.inputs import (
     Writable,
 )
 from cluster_core.interaction_proxy import InteractionProxy
+from cluster_core.invariants import check_calls, check_clients, check_streams
 from cluster_core.outputs import AnyOutput, Fault, Replicate, Subsystem
 from cluster_core.requests import Requests
 from cluster_core.rights import PORTS, Condition, check, served_where
@@ -36,7 +37,8 @@ from cluster_core.settings import ClientRole, ClusterSettings
 from cluster_core.smart_proxy import SmartProxy
 from cluster_core.store import Store
 from cluster_core.t_controller import TController
-from tlib_proto import Greeted, Incoming, Linked, missing
+from tlib_proto import Attribute, Greeted, Incoming, Linked, Message, MessageType, missing
+from tlib_proto.mask import read_mask
 
 _EXPIRIES_AT_ONCE = 10_000
 
@@ -73,7 +75,7 @@ class ClusterNode:
             Received: lambda now, given, out: self._edge.received(now, given.conn, given.data, out),
             Closed: lambda now, given, out: self._closed(now, given.conn, out),
             Datagram: lambda now, given, out: self._edge.datagram(now, given),
-            Writable: lambda now, given, out: None,
+            Writable: lambda now, given, out: self._edge.queued(now, given.conn, given.queued, out),
             Answered: self.t_controller.ownership.answered,
             Changed: self.t_controller.ownership.changed,
             Apply: self._apply,
@@ -170,28 +172,9 @@ class ClusterNode:
     def check(self) -> None:
         """Assert every invariant that ties the tables together; for tests, the simulator and after a fault."""
         self._edge.sip.check()
-        calls = self.session_controller.calls
-        for number, party in calls.parties.items():
-            assert number in calls.calls[party.conn_id].parties, f"party {number} is in no call"
-            assert not party.leg or calls.by_leg.get(party.leg) == number, f"leg of party {number}"
-        for conn_id, call in calls.calls.items():
-            assert all(party in calls.parties for party in call.parties), (
-                f"call {conn_id:016x} names a lost party"
-            )
-            assert call.answered == (self.store.get("calls", conn_id) is not None), (
-                f"call {conn_id:016x} durable"
-            )
-        for table in ("calls", "parties"):
-            live = calls.calls if table == "calls" else calls.parties
-            assert all(key in live for key in self.store.rows(table)), f"{table} that ended are still durable"
-        for dn, picture in self.t_controller.streams.mine.items():
-            record = self.store.get("dns", dn)
-            assert not picture.owned or record is not None, f"an owner's picture of {dn} without its record"
-            if picture.owned and record is not None:
-                assert (record.epoch, record.seq) == (picture.epoch, picture.seq), f"place of {dn}"
-        for conn, client in self._clients.table.items():
-            assert conn in self._edge.streams, f"client on closed stream {conn}"
-            assert client.conn == conn
+        check_calls(self.session_controller.calls, self.store)
+        check_streams(self.t_controller.streams, self.store)
+        check_clients(self._clients, self._edge)
 
     def _wall_clock(self, now: int, given: WallClock, out: list[AnyOutput]) -> None:
         self._core.wall_base_us = given.base_us
@@ -280,8 +263,20 @@ class ClusterNode:
         elif (lacking := missing(message)) is not None:
             attribute = lacking.name
             self._requests.refuse(now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute=attribute)
+        elif message.id == MessageType.RequestSetInputMask:
+            self._set_input_mask(now, client, message, out)
         else:
             self._requests_of[client.listener](now, client, message, out)
+
+    def _set_input_mask(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
+        wanted = read_mask(message)
+        if wanted is None:
+            condition = Condition.INVALID_ATTRIBUTE
+            self._requests.refuse(now, client.conn, message, condition, out, attribute="InputMask")
+            return
+        self._edge.set_input_mask(now, client.conn, wanted)
+        done = Message(MessageType.EventACK, 0, {Attribute.UserEvent: message.id})
+        self._clients.answer(now, client.conn, message.ref, done, out)
 
     def _gone(self, now: int, conn: int, listener: str, out: list[AnyOutput]) -> None:
         if listener == "smartproxy-link":

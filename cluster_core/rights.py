@@ -143,7 +143,7 @@ LISTENER_ROLES: dict[str, tuple[ClientRole, ...]] = {
 }
 """Which roles each T-Library listener serves (seed, modules; design 6)."""
 
-_QUERIES = (MessageType.RequestQueryServer,)
+_QUERIES = (MessageType.RequestQueryServer, MessageType.RequestSetInputMask)
 _REGISTRATION = (MessageType.RequestRegisterAddress, MessageType.RequestUnregisterAddress)
 _CALL_CONTROL = (
     MessageType.RequestMakeCall,

@@ -110,7 +110,7 @@ def test_what_is_not_a_right_is_refused(listener, role):
         ("tcontroller", ClientRole.SMART, MessageType.RequestRegisterAll, None),
         ("tcontroller", ClientRole.PEER, MessageType.PeerMessage, None),
         ("tcontroller", ClientRole.PEER, MessageType.RequestMakeCall, Condition.NOT_ON_THIS_PORT),
-        ("tcontroller", ClientRole.SMART, MessageType.RequestSetInputMask, Condition.UNSUPPORTED),
+        ("tcontroller", ClientRole.SMART, MessageType.RequestQuerySwitch, Condition.UNSUPPORTED),
         ("tcontroller", ClientRole.SMART, 65_000, Condition.UNSUPPORTED),
         ("tcontroller", ClientRole.ROUTER, MessageType.RequestQueryServer, Condition.ROLE_NOT_HERE),
     ],

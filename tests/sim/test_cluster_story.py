@@ -9,6 +9,7 @@ from tests.sim.actors import Client, Phone
 from tests.sim.cluster import PSTN, Cluster, conn_id_of
 from tests.sim.world import SECOND, WALL
 from tlib_proto import AgentWorkMode, Attribute, CallState, CallType, DNRole, ErrorCode, Message, MessageType
+from tlib_proto.mask import pack
 
 M = MessageType
 
@@ -491,6 +492,21 @@ class TestRefusals:
             client = Client(cluster.world, name, role, "n1", port, secret)
             cluster.world.until(lambda client=client: client.ended)
             assert client.linked is None, name
+
+    def test_a_client_hears_the_events_of_its_mask_and_every_answer(self, cluster: Cluster) -> None:
+        cluster.phone("1001", "n1")
+        desk = cluster.desktop("n1", "1001")
+        refused(desk.ask(M.RequestSetInputMask, InputMask=b"short"), ErrorCode.INVALID_ATTR)
+        assert desk.ask(M.RequestSetInputMask, InputMask=pack((M.EventAgentReady,))).id == M.EventACK
+        login = {"ThisDN": "1001", "AgentID": "a1", "AgentWorkMode": int(AgentWorkMode.ManualIn)}
+        assert desk.ask(M.RequestAgentLogin, **login).id == M.EventAgentLogin
+        cluster.settle()
+        assert desk.ask(M.RequestAgentNotReady, ThisDN="1001").id == M.EventAgentNotReady
+        other = cluster.desktop("n1", "1001", name="Other")
+        other.ask(M.RequestAgentReady, ThisDN="1001")
+        other.ask(M.RequestAgentNotReady, ThisDN="1001")
+        cluster.settle()
+        assert desk.names()[-1] == "AgentReady"
 
     def test_a_dn_must_be_configured_and_within_rights(self, cluster: Cluster) -> None:
         narrow = cluster.desktop("n1", "1001", name="Narrow")
