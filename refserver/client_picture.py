@@ -233,7 +233,8 @@ class Tracker:
         at = _place(message)
         known = places.get(source)
         if known is not None and known[0] == at[0] and known[1] <= at[1]:
-            if live or (self._comparable and "/" not in source and len(places) == 1):
+            others = any(sequence for name, (_, sequence) in places.items() if name != source)
+            if live or (self._comparable and "/" not in source and not others):
                 return at[1] - known[1]
         elif live and not any(sequence for _, sequence in places.values()):
             return 0  # the first source that ever told something

@@ -31,6 +31,10 @@ class CuttingProxy:
         self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.address = self._server.sockets[0].getsockname()[:2]
 
+    def retarget(self, target: tuple[str, int]) -> None:
+        """Connections from now on go there."""
+        self._target = target
+
     def stall(self) -> None:
         self._flowing.clear()
 
