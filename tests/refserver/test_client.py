@@ -415,3 +415,12 @@ def test_the_client_needs_none_of_the_servers_extras() -> None:
         "assert not any(name.split('.')[0] in ('sip_proto', 'cluster_core') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_neither_do_the_supervised_client_and_the_commands() -> None:
+    code = (
+        "import sys; sys.modules.update(h11=None, asyncio_dgram=None); "
+        "import refserver.blocking, refserver.agent, refserver.call, refserver.dn, refserver.completion; "
+        "assert not any(name.split('.')[0] == 'sip_proto' for name in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
