@@ -16,8 +16,15 @@ venv:
 demo: venv
 	@$(BIN)/refserver demo $(ARGS)
 
+PURE = tests/tlib_proto tests/sip_proto tests/cluster_core
+
 test: venv
+ifeq ($(strip $(ARGS)),)
+	.ci/coverage -q
+	$(BIN)/python -m pytest $(PURE:%=--ignore=%)
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 	.ci/wheel $(ARGS)
 
 lint: venv

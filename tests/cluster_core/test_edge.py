@@ -26,6 +26,7 @@ from tlib_proto import (
     decode,
     encode,
 )
+from tlib_proto.mask import pack
 
 NOW = 1_000_000
 THERE = settings().nodes[0].members[0]
@@ -186,6 +187,35 @@ def test_one_frame_to_many_streams_leaves_as_one_output_a_subsystem() -> None:
         Send(Subsystem.T_CONTROLLER, (2, 4), (frame,)),
         Send(Subsystem.SMART_PROXY, (6,), (frame,)),
     ]
+
+
+def test_a_masked_event_leaves_for_those_who_want_it_alone() -> None:
+    room = Room()
+    room.accepted(2)
+    room.accepted(4)
+    room.edge.set_input_mask(NOW, 2, pack((MessageType.EventRinging,)))
+    for number, ref, conns in (
+        (MessageType.EventRinging, 0, (2, 4)),
+        (MessageType.EventReleased, 0, (4,)),
+        (MessageType.EventReleased, 7, (2, 4)),
+    ):
+        frame = encode(Message(number, ref))
+        room.edge.send_frame(NOW, (2, 4), frame, room.out)
+        assert room.said() == [Send(Subsystem.T_CONTROLLER, conns, (frame,))]
+
+
+def test_a_client_that_reads_too_slowly_is_closed_with_the_reason() -> None:
+    room = Room()
+    room.accepted(2)
+    room.edge.queued(NOW, 2, 100_000, room.out)
+    assert room.said() == []
+    room.edge.queued(NOW, 2, 2**30, room.out)
+    closed = room.said()[-1]
+    assert isinstance(closed, Close)
+    assert "octets wait" in closed.why
+    assert room.records() == [(2, Gone("tcontroller"))]
+    room.edge.queued(NOW, 2, 2**30, room.out)
+    assert room.said() == []
 
 
 def test_a_stream_that_this_side_closes_is_forgotten_at_once() -> None:
