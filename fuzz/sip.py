@@ -52,6 +52,9 @@ def check_message(data: bytes) -> None:
                 message.one(FIELDS[name])
     with suppress(ParseError):
         parts_of(message)
+    with suppress(ParseError):
+        typed = (message.call_id, message.from_.tag, message.to.tag, *message.cseq, message.branch)
+        assert message.keys() == typed
     written = message.to_bytes()
     if message.fault is None:
         again = parse(written, WIDE)

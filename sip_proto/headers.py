@@ -129,11 +129,19 @@ def parse_params(text: str) -> dict[str, str]:
     params: dict[str, str] = {}
     if not text:
         return params
-    for part in _cut_params(text) if '"' in text else text.split(";"):
+    if '"' in text or " " in text or "\t" in text:
+        for part in _cut_params(text):
+            name, _, value = part.partition("=")
+            name = name.strip(" \t").lower()
+            if name and name not in params:
+                params[name] = value.strip(" \t")
+        return params
+    for part in text.split(";"):
         name, _, value = part.partition("=")
-        name = name.strip(" \t").lower()
-        if name and name not in params:
-            params[name] = value.strip(" \t")
+        if name:
+            name = name.lower()
+            if name not in params:
+                params[name] = value
     return params
 
 
@@ -169,7 +177,7 @@ def parse_via(text: str) -> Via:
     number = int(port) if port else 0
     if number > 65_535:
         raise ParseError("via", found.start(4), "no port number")
-    return Via(transport, host, number, parse_params(tail) if tail else {})
+    return Via(transport, host, number, parse_params(tail[1:]) if tail else {})
 
 
 def mark_via(value: str, via: Via, source: Address) -> str:
@@ -226,10 +234,13 @@ def parse_name_addr(text: str) -> NameAddr:
     uri = text[left + 1 : right].strip(" \t")
     if ":" not in uri:
         raise ParseError("address", left + 1, "no URI")
-    tail = text[right + 1 :].lstrip(" \t")
+    tail = text[right + 1 :]
+    if not tail:
+        return NameAddr(text[:left].strip(" \t"), uri, {})
+    tail = tail.lstrip(" \t")
     if tail and tail[0] != ";":
         raise ParseError("address", right + 1, "more than one address")
-    return NameAddr(text[:left].strip(" \t"), uri, parse_params(tail))
+    return NameAddr(text[:left].strip(" \t"), uri, parse_params(tail[1:]))
 
 
 def parse_cseq(text: str) -> tuple[int, str]:

@@ -1,13 +1,20 @@
 """A SIP message: names and values as text, typed only when asked."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sip_proto.errors import ParseError
 from sip_proto.fields import FIELDS, Field
 from sip_proto.headers import NameAddr, Via, parse_cseq, parse_name_addr, parse_via, split_quoted
 
 T = TypeVar("T")
+
+METHODS = frozenset(
+    (
+        *("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REGISTER", "PRACK", "UPDATE"),
+        *("INFO", "SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH"),
+    )
+)
 
 _COMPACT = {
     "v": "Via",
@@ -42,6 +49,18 @@ def canonical(name: str) -> str:
     7.3.3)."""
     known = CANONICAL.get(name)
     return known if known is not None else CANONICAL.get(name.lower(), name)
+
+
+class Keys(NamedTuple):
+    """What transactions and dialogs are found by; tags and branch are empty when not written (RFC 3261 sections 12
+    and 17.2.3)."""
+
+    call_id: str
+    from_tag: str
+    to_tag: str
+    cseq: int
+    method: str
+    branch: str
 
 
 class Message:
@@ -107,10 +126,10 @@ class Message:
         return [field.read(value) for value in values]
 
     def _require(self, name: str) -> str:
-        value = self.get(name)
-        if value is None:
-            raise ParseError("missing", 0, f"no {name}")
-        return value
+        try:
+            return self.values[self.names.index(name)]
+        except ValueError:
+            raise ParseError("missing", 0, f"no {name}") from None
 
     @property
     def via(self) -> Via:
@@ -149,6 +168,24 @@ class Message:
     def call_id(self) -> str:
         """Call-ID; ParseError when there is none (RFC 3261 section 20.8)."""
         return self._require("Call-ID")
+
+    def keys(self) -> Keys:
+        """What the message's transaction and dialog are found by; ParseError (RFC 3261 sections 12 and 17.2.3)."""
+        names, values = self.names, self.values
+        try:
+            via = values[names.index("Via")]
+            number, _, method = values[names.index("CSeq")].partition(" ")
+            return Keys(
+                values[names.index("Call-ID")],
+                _plain_tag(values[names.index("From")]),
+                _plain_tag(values[names.index("To")]),
+                int(number) if number.isascii() and number.isdigit() and len(number) < 10 else self.cseq[0],
+                method if method in METHODS else self.cseq[1],
+                _plain_branch(via),
+            )
+        except ValueError:
+            # Something is missing, broken or written in an unusual way.
+            return Keys(self.call_id, self.from_.tag, self.to.tag, *self.cseq, self.branch)
 
     @property
     def contact(self) -> NameAddr | None:
@@ -193,7 +230,13 @@ class Request(Message):
         fault: tuple[int, str] | None = None,
         version: str = "SIP/2.0",
     ) -> None:
-        super().__init__(version, names, values, body, fault)
+        # As Message does; written out, as a call more is felt where a message is all there is to do.
+        self.version = version
+        self.names = names
+        self.values = values
+        self.body = body
+        self.fault = fault
+        self._via = self._from = self._to = self._cseq = self._contact = None
         self.method = method
         self.uri = uri
 
@@ -222,6 +265,33 @@ class Response(Message):
 
     def start_line(self) -> str:
         return f"{self.version} {self.status} {self.reason}"
+
+
+def _plain_tag(value: str) -> str:
+    """The tag of an address in its usual form, where nothing else follows the bracket; ValueError for any other."""
+    start = value.index("<")
+    if '"' in value:
+        if value[0] != '"' or value.count('"') != 2 or "\\" in value or value.index('"', 1) > start:
+            raise ValueError
+    elif value.rfind(":", 0, start) >= 0:
+        raise ValueError
+    stop = value.index(">", start)
+    tail = value[stop + 1 :]
+    if not tail:
+        return ""
+    if tail[:5] != ";tag=" or ";" in tail[5:] or " " in tail or "\t" in tail:
+        raise ValueError
+    return tail[5:]
+
+
+def _plain_branch(value: str) -> str:
+    """The branch of a row that holds one Via in its usual form; ValueError for any other."""
+    lower = value.lower()
+    at = lower.index(";branch=") + 8
+    if lower[:8] != "sip/2.0/" or "," in value or '"' in value or "\t" in value or value.count(" ") != 1:
+        raise ValueError
+    end = value.find(";", at)
+    return value[at:end] if end >= 0 else value[at:]
 
 
 def header_pairs(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

@@ -1,11 +1,12 @@
 """Datagram to message, leniently: what is broken but answerable is noted, not refused."""
 
 import re
+from itertools import islice
 
 from sip_proto.errors import ParseError
 from sip_proto.headers import is_token, parse_number
 from sip_proto.limits import DEFAULT_LIMITS, Limits
-from sip_proto.message import CANONICAL, Request, Response, canonical
+from sip_proto.message import CANONICAL, METHODS, Request, Response, canonical
 
 _FOLD = re.compile(r"\r\n[ \t]+")
 _STATUS = re.compile(r"(SIP/[0-9]{1,4}\.[0-9]{1,4}) +([1-6][0-9][0-9])(?: (.*))?\Z", re.I | re.S)
@@ -22,7 +23,7 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     size = len(data)
     if size > limits.message:
         raise ParseError("too long", limits.message, f"{size} bytes")
-    if data[:1] in (b"\r", b"\n"):
+    if data[:1] < b"\x0e":
         data = data.lstrip(b"\r\n")
     if not data:
         raise ParseError("empty", 0, "nothing but line ends")
@@ -35,38 +36,27 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     if end > limits.head:
         raise ParseError("head too long", limits.head, f"{end} bytes of header")
     text = data[:end].decode("utf-8", "surrogateescape")
-    if text.count("\n") != text.count("\r\n") or text.count("\r") != text.count("\n"):
+    lines = text.split("\r\n")
+    ends = len(lines) - 1
+    names: list[str] | None = None
+    if text.count("\n") == ends == text.count("\r"):
+        # Most messages are written as everyone writes them: then nothing is looked at twice.
+        if ends <= limits.headers and len(text) <= limits.header:
+            names, values = _plain_headers(text, lines)
+    else:
         if b"\r\n\r\n" in data:
             # Other parsers may cut such a line elsewhere, so it must not be passed on.
             fault = (400, "bare CR or LF in the header")
         text = _LINE_END.sub("\r\n", text)
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    lines = text.split("\r\n")
-    if len(lines) - 1 > limits.headers:
-        fault = fault or (400, f"more than {limits.headers} headers")
-        del lines[limits.headers + 1 :]
-    if len(text) > limits.header and max(map(len, lines)) > limits.header:
-        if len(lines[0]) > limits.header:
-            raise ParseError("start line", limits.header, "too long")
-        fault = fault or (400, f"a header of more than {limits.header} bytes")
-        lines = [line[: limits.header] for line in lines]
-    names: list[str] = []
-    values: list[str] = []
-    known = CANONICAL.get
-    for line in lines[1:]:
-        name, colon, value = line.partition(":")
-        key = known(name)
-        if key is None:
-            key = canonical(name.rstrip(" \t"))
-            if not colon or not is_token(key):
-                fault = fault or (400, f"header {len(names) + 1} is no name and value")
-                continue
-        names.append(key)
-        values.append(value.strip(" \t"))
+    if names is None:
+        if "\r\n " in text or "\r\n\t" in text:
+            text = _FOLD.sub(" ", text)
+        lines = text.split("\r\n")
+        names, values, fault = _headers(text, lines, fault, limits)
     body = data[start_of_body:]
     if "Content-Length" in names:
-        length = parse_number(values[names.index("Content-Length")])
+        digits = values[names.index("Content-Length")]
+        length = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else parse_number(digits)
         if length is None:
             fault = fault or (400, "Content-Length is no number")
         elif length < len(body):
@@ -74,6 +64,54 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
         elif length > len(body):
             fault = fault or (400, "body shorter than Content-Length")
     return _message(lines[0], names, values, body, fault, limits)
+
+
+def _plain_headers(text: str, lines: list[str]) -> tuple[list[str] | None, list[str]]:
+    """Names and values where each line is `Name: value`; None where one is not."""
+    if "\t" in text or " \r\n" in text or ":  " in text or text[-1:] == " ":
+        return None, []
+    names: list[str] = []
+    values: list[str] = []
+    known = CANONICAL
+    for line in islice(lines, 1, None):
+        name, colon, value = line.partition(": ")
+        try:
+            names.append(known[name])
+        except KeyError:
+            if not colon or not is_token(name):
+                return None, []
+            names.append(canonical(name))
+        values.append(value)
+    # Nothing behind the name may be a line without colon.
+    return (None, []) if "" in values else (names, values)
+
+
+def _headers(
+    text: str, lines: list[str], fault: tuple[int, str] | None, limits: Limits
+) -> tuple[list[str], list[str], tuple[int, str] | None]:
+    """Names, values and the first fault of unfolded lines, however they are written."""
+    if len(lines) - 1 > limits.headers:
+        fault = fault or (400, f"more than {limits.headers} headers")
+        del lines[limits.headers + 1 :]
+    if len(text) > limits.header and max(map(len, lines)) > limits.header:
+        if len(lines[0]) > limits.header:
+            raise ParseError("start line", limits.header, "too long")
+        fault = fault or (400, f"a header of more than {limits.header} bytes")
+        lines[:] = [line[: limits.header] for line in lines]
+    names: list[str] = []
+    values: list[str] = []
+    known = CANONICAL.get
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        key = known(name)
+        if key is None or not colon:
+            key = canonical(name.rstrip(" \t"))
+            if not colon or not is_token(key):
+                fault = fault or (400, f"header {len(names) + 1} is no name and value")
+                continue
+        names.append(key)
+        values.append(value.strip(" \t"))
+    return names, values, fault
 
 
 def _message(
@@ -91,20 +129,20 @@ def _message(
         return Response(int(found[2]), found[3] or "", names, values, body, fault, found[1].upper())
     method, _, rest = start.partition(" ")
     uri, _, version = rest.rpartition(" ")
-    if not _VERSION.match(version):
+    if version != "SIP/2.0" and not _VERSION.match(version):
         trimmed = start.rstrip(" \t").split()
         if len(trimmed) < 3 or not _VERSION.match(trimmed[-1]):
             raise ParseError("start line", len(method), "neither request nor status line")
         method, version = trimmed[0], trimmed[-1]
         uri = " ".join(trimmed[1:-1])
         fault = fault or (400, "blanks in the start line")
-    if not is_token(method):
+    if method not in METHODS and not is_token(method):
         raise ParseError("start line", 0, "no method")
     if len(method) > limits.method:
         fault = fault or (501, f"a method of more than {limits.method} bytes")
     if len(uri) > limits.uri:
         fault = fault or (414, f"a Request-URI of more than {limits.uri} bytes")
-    return Request(method, uri, names, values, body, fault, version.upper())
+    return Request(method, uri, names, values, body, fault, version if version == "SIP/2.0" else version.upper())
 
 
 def _loose_end(data: bytes) -> tuple[int, int]:

@@ -2,7 +2,7 @@ import pytest
 
 from sip_proto import ParseError, Request, Response, parse
 from sip_proto.message import Message, canonical, header_pairs
-from tests.sip_proto.texts import request, request_bytes
+from tests.sip_proto.texts import as_request, request, request_bytes
 
 
 def test_headers_are_found_by_any_spelling_and_form() -> None:
@@ -59,3 +59,35 @@ def test_messages_are_built_from_pairs() -> None:
     assert repr(response) == "<Response 'SIP/2.0 200 OK'>"
     with pytest.raises(NotImplementedError):
         Message("SIP/2.0", [], [], b"", None).start_line()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"from_": '"A b" <sip:a@h>;tag=1', "to": "<sip:b@h>;tag=2"},
+        {"from_": '"A > \\" b" <sip:a@h>;x=1;tag=1', "to": "sip:b@h;tag=2"},
+        {"from_": "<sip:a@h> ; tag = 1", "to": 'sip:b@h;x="<a>";tag=2'},
+        {"via": "SIP/2.0/UDP h;rport;BRANCH=b1;x, SIP/2.0/UDP i;branch=b2"},
+        {"via": "SIP/2.0/UDP h;branch=b1;rport"},
+        {"via": "SIP/2.0/UDP h"},
+        {"cseq": "0000000000000000007 PiNg"},
+        {"cseq": "2147483647 INVITE"},
+    ],
+)
+def test_the_keys_are_those_of_the_typed_headers(more: dict[str, str]) -> None:
+    message = request(**more)
+    try:
+        typed = (message.call_id, message.from_.tag, message.to.tag, *message.cseq, message.branch)
+    except ParseError:
+        with pytest.raises(ParseError):
+            message.keys()
+        return
+    assert message.keys() == typed
+
+
+def test_a_message_without_its_headers_has_no_keys() -> None:
+    for name in ("Via", "From", "To", "Call-ID", "CSeq"):
+        message = as_request(request_bytes().replace(f"{name}:".encode(), b"X-Y:"))
+        with pytest.raises(ParseError):
+            message.keys()

@@ -40,6 +40,7 @@ def test_a_bare_line_end_inside_a_header_is_a_fault() -> None:
     ("data", "status"),
     [
         (b"OPTIONS sip:b@h SIP/2.0\r\nno colon\r\n\r\n", 400),
+        (b"OPTIONS sip:b@h SIP/2.0\r\nSubject\r\n\r\n", 400),
         (b"OPTIONS sip:b@h SIP/2.0\r\nb ad: x\r\n\r\n", 400),
         (b"OPTIONS sip:b@h SIP/2.0\r\nContent-Length: 5\r\n\r\nfour", 400),
         (b"OPTIONS sip:b@h SIP/2.0\r\nContent-Length: -5\r\n\r\nfour", 400),
