@@ -246,9 +246,7 @@ class Cluster:
             for client in self.clients:
                 if dn not in client.pictures or client.ended or client.role == "smart":
                     continue
-                if owned:
-                    views[client.name + client.port] = seen(client.pictures[dn])
-                elif client.role != "monitor":
+                if owned or client.role != "monitor":
                     views[client.name + client.port] = seen(client.pictures[dn])
             assert len({repr(view) for view in views.values()}) <= 1, f"{dn} is seen differently: {views}"
 
