@@ -269,19 +269,15 @@ class Response(Message):
 
 def _plain_tag(value: str) -> str:
     """The tag of an address in its usual form, where nothing else follows the bracket; ValueError for any other."""
-    start = value.index("<")
-    if '"' in value:
-        if value[0] != '"' or value.count('"') != 2 or "\\" in value or value.index('"', 1) > start:
-            raise ValueError
-    elif value.rfind(":", 0, start) >= 0:
+    head, found, tag = value.rpartition(";tag=")
+    if not found:
+        head, tag = value, ""
+    elif not tag.isalnum() and ("<" in tag or ">" in tag or '"' in tag or ";" in tag or " " in tag or "\t" in tag):
         raise ValueError
-    stop = value.index(">", start)
-    tail = value[stop + 1 :]
-    if not tail:
-        return ""
-    if tail[:5] != ";tag=" or ";" in tail[5:] or " " in tail or "\t" in tail:
+    # One bracket, the last, and no quote that hides it.
+    if head.index(">") != len(head) - 1:
         raise ValueError
-    return tail[5:]
+    return tag
 
 
 def _plain_branch(value: str) -> str:

@@ -63,6 +63,9 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
             body = body[:length]
         elif length > len(body):
             fault = fault or (400, "body shorter than Content-Length")
+    words = lines[0].split(" ")
+    if len(words) == 3 and words[2] == "SIP/2.0" and words[0] in METHODS and len(words[1]) <= limits.uri:
+        return Request(words[0], words[1], names, values, body, fault)
     return _message(lines[0], names, values, body, fault, limits)
 
 
