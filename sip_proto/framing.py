@@ -82,7 +82,7 @@ class StreamFramer:
         buffer = self._buffer
         at = 0
         quiet = 0
-        while not self.broken:
+        while True:
             if not self._need:
                 at, quiet = self._skip_line_ends(at, found, quiet)
                 self._measure(at, found)

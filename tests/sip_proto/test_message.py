@@ -69,6 +69,7 @@ def test_messages_are_built_from_pairs() -> None:
         {"from_": '"A > \\" b" <sip:a@h>;x=1;tag=1', "to": "sip:b@h;tag=2"},
         {"from_": "<sip:a@h> ; tag = 1", "to": 'sip:b@h;x="<a>";tag=2'},
         {"via": "SIP/2.0/UDP h;rport;BRANCH=b1;x, SIP/2.0/UDP i;branch=b2"},
+        {"from_": "<sip:a@h>;tag=1;x=2", "to": '<sip:b@h>;tag="2"'},
         {"via": "SIP/2.0/UDP h;branch=b1;rport"},
         {"via": "SIP/2.0/UDP h"},
         {"cseq": "0000000000000000007 PiNg"},
