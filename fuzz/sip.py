@@ -157,7 +157,7 @@ def check_multipart(data: bytes) -> None:
     if found:
         kind, body = multipart_body(found)
         again = parse_multipart(body, kind.partition("boundary=")[2])
-        assert [part.body for part in again] == [part.body for part in found]
+        assert again == found
 
 
 def read_headers(data: bytes) -> object:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import CONTENT_DISPOSITION, CONTENT_TYPE
+from sip_proto.headers import is_token
 from sip_proto.message import Message
 from sip_proto.values_media import Disposition, MediaType, read_disposition, read_media_type
 
@@ -83,9 +84,10 @@ def _part(data: bytes, offset: int) -> Part:
     pairs: list[tuple[str, str]] = []
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon:
-            raise ParseError("multipart", offset, "a header without colon")
-        pairs.append((name.strip(" \t"), value.strip(" \t")))
+        name = name.strip(" \t")
+        if not colon or not is_token(name) or "\n" in value or "\r" in value:
+            raise ParseError("multipart", offset, "a header that is no name and value")
+        pairs.append((name, value.strip(" \t")))
     return Part(tuple(pairs), body)
 
 
