@@ -25,12 +25,13 @@ def folder(item: pytest.Item) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Against the wheel the slow tests do not run again."""
-    if os.environ.get("SIPCLUSTER_WHEEL") != "1":
-        return
-    again = [item for item in items if folder(item) in ONCE or item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=again)
-    items[:] = [item for item in items if item not in set(again)]
+    """Against the wheel the slow tests do not run again; what is about the wheel runs against it alone."""
+    if os.environ.get("SIPCLUSTER_WHEEL") == "1":
+        others = [item for item in items if folder(item) in ONCE or item.get_closest_marker("slow")]
+    else:
+        others = [item for item in items if item.get_closest_marker("wheel")]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in set(others)]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

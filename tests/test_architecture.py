@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -66,7 +65,7 @@ def test_pure_packages_import_without_the_event_loop() -> None:
     assert done.stdout.strip() == ""
 
 
-@pytest.mark.skipif(os.environ.get("SIPCLUSTER_WHEEL") != "1", reason="this run is not against the wheel")
+@pytest.mark.wheel
 @pytest.mark.parametrize("package", ALL)
 def test_nothing_came_from_the_checkout(package: str) -> None:
     place = Path(importlib.import_module(package).__path__[0]).resolve()

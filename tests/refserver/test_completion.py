@@ -48,7 +48,7 @@ def test_both_shells_know_every_command(capsys: pytest.CaptureFixture[str]) -> N
     assert "'call:make a call, or do something with one'" in text
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+@pytest.mark.peer("zsh")
 def test_zsh_reads_its_script() -> None:
     subprocess.run(["zsh", "-n", "-c", completion.zsh()], check=True, timeout=30)
 
