@@ -8,7 +8,7 @@ help:
 	@echo "make demo   a call through a cluster of two nodes, shown live"
 	@echo "make test   every test, then again against the built wheel"
 	@echo "make lint   ruff, mypy, import-linter"
-	@echo "make bench  calls per CPU-second"
+	@echo "make bench  calls per CPU-second, codec and parser, beside their peers"
 	@echo "make fuzz   random inputs for the parsers: TARGET=message RUNS=20000"
 
 venv:
