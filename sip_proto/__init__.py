@@ -1,14 +1,18 @@
 """SIP without sockets: messages, transactions, dialogs, digest, SDP; `Endpoint` ties them together."""
 
+from sip_proto import fields
 from sip_proto.credentials import Account, Credentials
 from sip_proto.digest import Challenger, Outcome, Verdict, digest_response, is_stale
 from sip_proto.digest import answer as digest_answer
 from sip_proto.endpoint import Endpoint
 from sip_proto.errors import LocalError, ParseError
+from sip_proto.fields import Field
+from sip_proto.framing import BrokenFraming, KeepAlive, StreamFramer
 from sip_proto.headers import NameAddr, Via, parse_name_addr, parse_via
 from sip_proto.ids import node_of_call_id, node_of_tag
 from sip_proto.limits import Limits, Timings
-from sip_proto.message import Message, Request, Response
+from sip_proto.message import Keys, Message, Request, Response
+from sip_proto.multipart import Part, multipart_body, parts_of
 from sip_proto.parser import parse
 from sip_proto.records import (
     Acked,
@@ -52,10 +56,11 @@ from sip_proto.registration import (
     Unregistered,
 )
 from sip_proto.resolve import Naptr, Query, Resolved, ResolveOutput, Resolver, Srv, Target
-from sip_proto.sdp import Sdp, audio, audio_answer, parse_sdp
+from sip_proto.same import Telephone, same_uri, telephone
+from sip_proto.sdp import Codec, Sdp, Stream, audio, audio_answer, parse_sdp
 from sip_proto.settings import EndpointSettings
 from sip_proto.timers import TimerTable
-from sip_proto.uri import Address, Uri, parse_uri
+from sip_proto.uri import Address, Uri, parse_uri, sip_uri, write_uri
 from sip_proto.validate import Rejection, validate
 
 __all__ = [
@@ -64,8 +69,10 @@ __all__ = [
     "Address",
     "Answered",
     "Binding",
+    "BrokenFraming",
     "Cancelled",
     "Challenger",
+    "Codec",
     "Connect",
     "Credentials",
     "Dialog",
@@ -76,7 +83,10 @@ __all__ = [
     "Endpoint",
     "EndpointSettings",
     "Failed",
+    "Field",
     "Invited",
+    "KeepAlive",
+    "Keys",
     "Limits",
     "LocalError",
     "Message",
@@ -86,6 +96,7 @@ __all__ = [
     "Outcome",
     "Output",
     "ParseError",
+    "Part",
     "Query",
     "Reanswered",
     "Register",
@@ -110,11 +121,14 @@ __all__ = [
     "Ringing",
     "Sdp",
     "Srv",
+    "Stream",
+    "StreamFramer",
     "Subscribed",
     "SubscriptionAsked",
     "SubscriptionEnded",
     "SubscriptionRenewed",
     "Target",
+    "Telephone",
     "TimerTable",
     "Timings",
     "Transmit",
@@ -130,7 +144,9 @@ __all__ = [
     "contacts",
     "digest_answer",
     "digest_response",
+    "fields",
     "is_stale",
+    "multipart_body",
     "node_of_call_id",
     "node_of_tag",
     "parse",
@@ -138,5 +154,10 @@ __all__ = [
     "parse_sdp",
     "parse_uri",
     "parse_via",
+    "parts_of",
+    "same_uri",
+    "sip_uri",
+    "telephone",
     "validate",
+    "write_uri",
 ]
