@@ -110,7 +110,8 @@ def check_sdp(data: bytes) -> None:
     for direction in DIRECTIONS:
         turned = sdp.with_direction(direction)
         assert all(turned._own_direction(section) == direction for section in range(len(turned.sections)))
-    for section in range(-1, len(sdp.sections)):
+    # Asked one by one, a thousand sections would be read a thousand times; `streams` is for all of them.
+    for section in range(-1, min(8, len(sdp.sections))):
         sdp.direction(max(section, 0))
         sdp.attributes("rtpmap", section)
     with suppress(ParseError):
