@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cluster_core.records import Binding
-from sip_proto import Uri, parse_uri
+from sip_proto import Target, Uri, parse_uri
 from sip_proto.uri import address_of, format_address
 
 LISTENERS = {"udp": "sip", "tcp": "sip-tcp", "tls": "sip-tls"}
@@ -29,3 +29,13 @@ def fixed_binding(contact: str, user: str) -> Binding | None:
     return Binding(
         f"sip:{user}@{format_address(address)}{tail}", LISTENERS[transport], *address, transport=transport
     )
+
+
+def named_binding(contact: str, user: str, target: Target) -> Binding:
+    """A binding for a configured contact that names a host, at one of the places where the name leads (RFC 3263)."""
+    uri = parse_uri(contact)
+    asked = uri.params.get("transport", "")
+    place = f"{uri.host}:{uri.port}" if uri.port else uri.host
+    tail = f";transport={asked}" if asked else ""
+    transport = target.transport
+    return Binding(f"sip:{user}@{place}{tail}", LISTENERS[transport], *target.address, transport=transport)

@@ -32,6 +32,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ring_us: int = 60 * SECOND_US
     routing_us: int = 30 * SECOND_US
     claim_deadline_us: int = 2 * SECOND_US
+    name_deadline_us: int = 2 * SECOND_US
+    lookup_deadline_us: int = 5 * SECOND_US
+    name_ttl_max_us: int = 3_600 * SECOND_US
+    names_in_flight: int = 256
+    names_kept: int = 1_024
+    trunk_targets: int = 4
     registration_min_s: int = 5
     registration_max_s: int = 3_600
     keepalive_us: int = 0

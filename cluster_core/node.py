@@ -29,6 +29,7 @@ from cluster_core.inputs import (
 )
 from cluster_core.interaction_proxy import InteractionProxy
 from cluster_core.invariants import check_calls, check_clients, check_streams
+from cluster_core.naming import Naming
 from cluster_core.outputs import AnyOutput, Fault, Replicate, Subsystem
 from cluster_core.requests import Requests
 from cluster_core.rights import PORTS, Condition, check, served_where
@@ -66,6 +67,8 @@ class ClusterNode:
         self.session_controller.calls.reporter = self.interaction_proxy
         self.session_controller.calls.distributor = self.t_controller
         self.session_controller.delivery.locator = self.t_controller
+        self._naming = self.session_controller.delivery.naming = Naming(core, _derived(seed, "names"))
+        self._naming.user = self.session_controller.delivery
         self.session_controller.registrar.bindings = self.t_controller
         self._now = 0
         self._inputs: dict[type, Any] = {
@@ -76,7 +79,7 @@ class ClusterNode:
             Closed: lambda now, given, out: self._closed(now, given.conn, out),
             Datagram: lambda now, given, out: self._edge.datagram(now, given),
             Writable: lambda now, given, out: self._edge.queued(now, given.conn, given.queued, out),
-            Answered: self.t_controller.ownership.answered,
+            Answered: self._answered,
             Changed: self.t_controller.ownership.changed,
             Apply: self._apply,
             Operator: self._operator,
@@ -99,6 +102,8 @@ class ClusterNode:
             "ring": self.session_controller.delivery.ring_timeout,
             "route": self.session_controller.routing.route_timeout,
             "upstream": self.smart_proxy.dial_timeout,
+            "name": self._naming.query_timeout,
+            "lookup": self._naming.lookup_timeout,
         }
         self._requests_of: dict[str, Any] = {
             "tlib": self.session_controller.client_request,
@@ -162,6 +167,7 @@ class ClusterNode:
             "offers": len(sc.talk),
             "asked": len(sc.control) + len(sc.registrar),
             "requests": len(self._requests),
+            "lookups": len(self._naming),
             "clients": len(self._clients.table),
             "streams": len(self._edge.streams),
             "owned_dns": len(self.store.rows("dns")),
@@ -186,6 +192,10 @@ class ClusterNode:
             self._core.primary = True
             self.t_controller.ownership.join(now, out)
             self.smart_proxy.start(now, out)
+
+    def _answered(self, now: int, given: Answered, out: list[AnyOutput]) -> None:
+        if not self._naming.answered(now, given, out):
+            self.t_controller.ownership.answered(now, given, out)
 
     def _apply(self, now: int, given: Apply, out: list[AnyOutput]) -> None:
         if self._core.primary:

@@ -73,7 +73,7 @@ class Close(Output, frozen=True):
 
 
 class Ask(Output, frozen=True):
-    """Ask the coordinator; `Answered(request, ...)` comes back, or never."""
+    """Ask the coordinator, or the DNS for a `Lookup`; `Answered(request, ...)` comes back, or never."""
 
     subsystem: Subsystem
     request: int

@@ -109,7 +109,8 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A whole cluster: its nodes, its one switch of DNs, its applications.
 
     `sip_proxies` are the addresses whose requests need no digest of the phone; `insecure` permits listeners off
-    loopback without proof; `link_secret` is what T-Controllers prove to each other that they are of one cluster.
+    loopback without proof; `link_secret` is what T-Controllers prove to each other that they are of one cluster;
+    `name_servers` are asked for the hosts of trunks, host:port each, none for those of the system.
     """
 
     name: str
@@ -122,6 +123,7 @@ class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
     sip_proxies: tuple[str, ...] = ()
     insecure: bool = False
     link_secret: str = ""
+    name_servers: tuple[str, ...] = ()
 
     def node(self, name: str) -> NodeSettings:
         """The node of that name; KeyError if there is none."""

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from cluster_core.contacts import fixed_binding
+from cluster_core.contacts import fixed_binding, named_binding
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import Target
+from cluster_core.naming import Naming
 from cluster_core.outputs import AnyOutput
 from cluster_core.records import Binding, CallRecord, PartyRecord
 from cluster_core.requests import Requests
@@ -21,10 +22,12 @@ from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGIN
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Located
 from sip_proto import Response
+from sip_proto import Target as Place
 from tlib_proto import CallState, DNRole, MessageType
 
 _BUSY = (486, 600)
 _NO_ANSWER = (408, 480)
+_TRY_THE_NEXT = (408, 503)
 _OURS_TO_ACT_ON = (401, 407, 481, 482, 491)
 _NO_NUMBER = (404, 410, 484, 604)
 
@@ -44,6 +47,14 @@ class Waiting(msgspec.Struct):
     maker: bool = False
 
 
+class Outward(msgspec.Struct):
+    """A call on its way to a trunk whose contact names a host: the number there, and the places still to try."""
+
+    contact: str
+    dialled: str
+    left: list[Place] = []
+
+
 class Delivery:
     """Calls on their way to whom they are for."""
 
@@ -53,9 +64,11 @@ class Delivery:
         self._calls = calls
         self._legs = legs
         self.locator: Locator
+        self.naming: Naming
         self.onward: Callable[[int, CallRecord, list[AnyOutput]], None]
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
+        self._outward: dict[int, Outward] = {}
         self._late: dict[int, int] = {}
         self._unacknowledged: dict[int, int] = {}
 
@@ -103,6 +116,12 @@ class Delivery:
             self._come_back(now, call, 480, Condition.OUT_OF_SERVICE, out)
         else:
             self._invite(now, call, waiting.dn, "extension", binding, out)
+
+    def found(self, now: int, key: int, targets: tuple[Place, ...], out: list[AnyOutput]) -> None:
+        """Where the host of a trunk is, in the order to try; the key is the call."""
+        outward = self._outward[key]
+        outward.left = list(targets[: self._core.limits.trunk_targets])
+        self._try_next(now, self._calls.calls[key], outward, out)
 
     def ringing(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
         """A phone that we called rings: the called one, or that of a program that makes a call."""
@@ -177,6 +196,11 @@ class Delivery:
         """A phone or trunk that we called has refused, or did not answer."""
         call = self._calls.calls[party.conn_id]
         self._legs.gone(party.leg)
+        outward = self._outward.get(call.conn_id)
+        if outward is not None and party.role == DNRole.Destination and status in _TRY_THE_NEXT:
+            self._calls.leave(now, party)
+            self._try_next(now, call, outward, out)
+            return
         if party.role == DNRole.Origination:
             self.hang_up(now, call, out, status, _state_of(status), condition=Condition.PHONE_REFUSED)
             return
@@ -198,6 +222,7 @@ class Delivery:
     def ring_timeout(self, now: int, conn_id: int, out: list[AnyOutput]) -> None:
         """Nobody answers."""
         call = self._calls.calls[conn_id]
+        self._stay(conn_id)
         if self.is_routing(call):
             for party in self._calls.of(call):
                 if party.role == DNRole.Destination and party.kind != "queue":
@@ -223,6 +248,7 @@ class Delivery:
 
         A request that waits for something else of the call is refused with `condition`.
         """
+        self._stay(call.conn_id)
         if call.conn_id in self._routed_by:
             self._requests.fail(now, self._routed_by.pop(call.conn_id), condition, out)
         for party in self._calls.of(call):
@@ -241,6 +267,7 @@ class Delivery:
     def _rings(self, now: int, call: CallRecord, party: PartyRecord, out: list[AnyOutput]) -> None:
         if party.state != NULL:
             return
+        self._stay(call.conn_id)
         queue = self._calls.queue_of(call)
         if queue is not None:
             self.leaves_queue(now, call, queue, party.dn, self._routed_by.pop(call.conn_id, None), out)
@@ -267,6 +294,7 @@ class Delivery:
         self, now: int, call: CallRecord, status: int, condition: Condition, out: list[AnyOutput]
     ) -> None:
         """The target cannot take the call: at a Routing Point it waits on for another route, else it is over."""
+        self._stay(call.conn_id)
         self._core.arm("ring", call.conn_id, None)
         queue = self._calls.queue_of(call)
         if queue is None:
@@ -280,11 +308,26 @@ class Delivery:
         self._core.arm("route", call.conn_id, now + self._core.limits.routing_us)
 
     def _to_trunk(self, now: int, call: CallRecord, target: Target, out: list[AnyOutput]) -> None:
-        binding = fixed_binding(self._core.settings.dns[target.dn].contact, target.dialled)
+        contact = self._core.settings.dns[target.dn].contact
+        binding = fixed_binding(contact, target.dialled)
         if binding is None:
-            self._come_back(now, call, 503, Condition.INVALID_DESTINATION, out)
+            self._outward[call.conn_id] = Outward(contact, target.dialled)
+            self.naming.find(now, call.conn_id, contact, out)
         else:
             self._invite(now, call, target.dialled, "trunk", binding, out)
+
+    def _try_next(self, now: int, call: CallRecord, outward: Outward, out: list[AnyOutput]) -> None:
+        """The next place of a trunk's host while nobody rang at one; 503 after the last (RFC 3263 section 4.3)."""
+        if outward.left:
+            binding = named_binding(outward.contact, outward.dialled, outward.left.pop(0))
+            self._invite(now, call, outward.dialled, "trunk", binding, out)
+        else:
+            self._come_back(now, call, 503, Condition.INVALID_DESTINATION, out)
+
+    def _stay(self, conn_id: int) -> None:
+        """The call looks for no other place any more."""
+        if self._outward.pop(conn_id, None) is not None:
+            self.naming.forget(conn_id)
 
     def _invite(
         self, now: int, call: CallRecord, dn: str, kind: str, binding: Binding, out: list[AnyOutput]

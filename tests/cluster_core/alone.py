@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from cluster_core.coordinator import MemoryCoordinator
+from cluster_core.dns_records import Lookup
 from cluster_core.inputs import AnyInput, Closed, Datagram, Listener, Opened, Received, Role, Timeout, WallClock
 from cluster_core.node import ClusterNode
 from cluster_core.outputs import Ask, Close, Dial, Fault, Replicate, Send, SendDatagram
@@ -69,6 +70,7 @@ class Alone:
         self.datagrams: list[tuple[tuple[str, int], bytes]] = []
         self.faults: list[Fault] = []
         self.dialled: list[Dial] = []
+        self.lookups: list[Ask] = []
         self.closed: list[int] = []
         self.programs: dict[int, Program] = {}
         self.calls = 0
@@ -96,6 +98,8 @@ class Alone:
                 self.mirror.apply(output.changes)
             elif isinstance(output, Fault):
                 self.faults.append(output)
+            elif isinstance(output, Ask) and isinstance(output.what, Lookup):
+                self.lookups.append(output)
             elif isinstance(output, Ask) and self.answering:
                 self.coordinator.ask(self.now, "n1", output.request, output.what, said)
         self.node.check()
