@@ -26,6 +26,7 @@ from refserver.cli import program_version
 from refserver.config import LISTENERS, TLS_LISTENERS
 from refserver.control import Commands, ControlServer
 from refserver.coordination import Coordination, Coordinator
+from refserver.dns import Names
 from refserver.errors import Refused
 from refserver.faults import FaultDesk
 from refserver.journal import Journal, create
@@ -158,6 +159,7 @@ class Cluster:
         self._loop = asyncio.get_running_loop()
         self._options = options
         self._make_node = make_node or _cluster_node
+        self._names = Names(settings)
         self._sockets = _Sockets(settings, options.control)
         # All nodes live in this process, so what they prove to each other need not outlive it.
         link_secret = self._sockets.settings.link_secret or os.urandom(24).hex()
@@ -226,6 +228,7 @@ class Cluster:
             await asyncio.sleep(0)
         await asyncio.gather(*(member.streams.end() for member in self._members.values()))
         self._coordination.end()
+        await self._names.end()
         for member in self._members.values():
             member.host.stop()
             member.datagrams.end()
@@ -271,6 +274,7 @@ class Cluster:
         host.performers[Replicate] = lambda _: None  # a node has one member yet: nobody to replicate to
         host.performers[Fault] = lambda output: host.count_fault(output.kind)
         self._coordination.serve(host)
+        self._names.serve(host)
         assert Ask in host.performers
         return _Member(host, streams, datagrams, journal, serving)
 

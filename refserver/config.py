@@ -34,8 +34,11 @@ from refserver.config_tables import (
     MemberTable,
     NodeTable,
 )
+from refserver.dns import is_served
 from refserver.secrets import well_formed
 from refserver.toml_index import Path, TomlIndex
+from sip_proto import ParseError, parse_uri
+from sip_proto.uri import address_of
 
 CLUSTER_SERVICE = "sip-cluster-nodes"
 MAX_FILE_BYTES = 16 * 1_048_576
@@ -55,6 +58,7 @@ _SECRETS = ("password", "secret")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _APPLICATION = re.compile(r"[ -~]{1,128}\Z")
 _DN = re.compile(r"[A-Za-z0-9_.+*#-]{1,64}\Z")
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})\Z")
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -167,6 +171,10 @@ class _Reader:
             if not _is_address(proxy):
                 path = ("cluster", "sip-proxies", position)
                 self.wrong(path, f"expected an IP address, got {_said(proxy)}")
+        for position, server in enumerate(cluster.name_servers):
+            if not _is_place(server):
+                path = ("cluster", "name-servers", position)
+                self.wrong(path, f"expected an IP address and a port, such as 127.0.0.1:53, got {_said(server)}")
         dns, options = self.dns(top.dn)
         clients = self.clients(top.client)
         nodes = self.nodes(top.node, cluster, dns)
@@ -181,6 +189,7 @@ class _Reader:
             limits=self.limits(top.limits),
             sip_proxies=tuple(cluster.sip_proxies),
             insecure=cluster.insecure,
+            name_servers=tuple(cluster.name_servers),
         )
 
     def limits(self, table: dict[str, Any]) -> Limits:
@@ -346,6 +355,8 @@ class _Reader:
             self.wrong((*path, "contact"), f'expected "*" or a SIP URI, got {_said(dn.contact)}')
         if kind is DnType.TRUNK and (not dn.contact or dn.contact == "*"):
             self.wrong((*path, "contact"), "expected the SIP URI of the trunk's other end")
+        elif dn.contact and dn.contact != "*" and (wrong := _wrong_contact(dn.contact, kind, tables)):
+            self.wrong((*path, "contact"), f"{wrong}, got {_said(dn.contact)}")
         if dn.prefix and not re.match(r"[0-9+*#]{1,32}\Z", dn.prefix):
             self.wrong((*path, "prefix"), f"expected at most 32 dialled digits, got {_said(dn.prefix)}")
         if dn.default_dn and dn.default_dn not in tables:
@@ -427,6 +438,43 @@ _WANTED = {
 
 def _wanted(kind: Any) -> str:
     return next((text for known, text in _WANTED.items() if known == kind), str(kind))
+
+
+def _wrong_contact(contact: str, kind: DnType, tables: dict[str, Any]) -> str:
+    """What was expected of the contact of a trunk, or of a phone that is reached through one."""
+    try:
+        uri = parse_uri(contact)
+    except ParseError:
+        return "" if kind is not DnType.TRUNK else "expected a SIP URI"
+    if kind is not DnType.TRUNK:
+        trunk = tables.get(uri.host)
+        through = trunk.get("contact") if isinstance(trunk, dict) else None
+        named = isinstance(through, str) and re.match(r"sips?:", through) and _names_host(through)
+        return "expected a trunk whose contact is an IP address" if named else ""
+    if not _names_host(contact):
+        return ""
+    # The certificate of a stream is checked against the address that was dialled, not against the name.
+    if uri.scheme == "sips" or uri.params.get("transport", "udp").lower() not in ("udp", "tcp"):
+        return "expected an IP address, or a host's name over UDP or TCP"
+    if not _HOST.match(uri.host):
+        return "expected an IP address or a host's name"
+    if not is_served():
+        return "expected an IP address; a host's name needs dnspython: install the extra `server`"
+    return ""
+
+
+def _names_host(contact: str) -> bool:
+    try:
+        return address_of(parse_uri(contact)) is None
+    except ParseError:
+        return False
+
+
+def _is_place(text: str) -> bool:
+    try:
+        return split_address(text)[1] > 0
+    except ValueError:
+        return False
 
 
 def _is_address(text: str) -> bool:

@@ -17,6 +17,7 @@ class ClusterTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     coordinator: str = "memory"
     insecure: bool = False
     sip_proxies: list[str] = []
+    name_servers: list[str] = []
 
 
 class MemberTable(msgspec.Struct, forbid_unknown_fields=True):

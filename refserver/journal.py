@@ -20,6 +20,7 @@ from typing import BinaryIO
 import msgspec
 
 from cluster_core.coordinator_records import Claimed, Joined, Left, Refreshed, Released
+from cluster_core.dns_records import Found
 from cluster_core.inputs import (
     Answered,
     AnyInput,
@@ -67,7 +68,7 @@ class _Answered(Input, frozen=True, tag="Answered"):
     """`Answered` with its possible results spelt out, as decoding needs them."""
 
     request: int
-    result: Joined | Refreshed | Claimed | Released | Left | None
+    result: Joined | Refreshed | Claimed | Released | Left | Found | None
 
 
 _Record = tuple[

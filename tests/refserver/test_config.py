@@ -228,3 +228,47 @@ def test_addresses_are_taken_apart_and_put_together():
     assert is_loopback("127.1.2.3")
     assert not is_loopback("192.0.2.1")
     assert not is_loopback("host")
+
+
+def with_trunk(contact: str, more: str = "") -> str:
+    return GOOD + f'\n[dn."t"]\ntype = "Trunk"\ncontact = "{contact}"\n{more}'
+
+
+@pytest.mark.parametrize(
+    "contact", ["sip:gw.example.com", "sip:gw.example.com.:5070;transport=tcp", "sips:192.0.2.1", "sip:[2001:db8::1]"]
+)
+def test_a_trunk_may_name_a_host(contact):
+    assert parse(with_trunk(contact)).dns["t"].contact == contact
+
+
+@pytest.mark.parametrize(
+    ("contact", "what"),
+    [
+        ("sips:gw.example.com", "a host's name over UDP or TCP"),
+        ("sip:gw.example.com;transport=tls", "a host's name over UDP or TCP"),
+        ("sip:gw..example.com", "expected"),
+        ("sip:@", "expected a SIP URI"),
+    ],
+)
+def test_a_trunk_by_a_name_that_cannot_be_reached_is_refused(contact, what):
+    assert any("dn.t.contact: " in p and what in p for p in complaints(with_trunk(contact)))
+
+
+def test_a_host_name_is_refused_without_dnspython_and_an_address_is_not(monkeypatch):
+    monkeypatch.setattr("refserver.config.is_served", lambda: False)
+    assert any("dnspython" in p for p in complaints(with_trunk("sip:gw.example.com")))
+    assert parse(with_trunk("sip:192.0.2.1"))
+
+
+def test_a_phone_behind_a_trunk_needs_one_with_an_address():
+    behind = '\n[dn."7001"]\ntype = "Extension"\ncontact = "sip:7001@t"\n'
+    assert parse(with_trunk("sip:192.0.2.1", behind))
+    assert any("a trunk whose contact is an IP address" in p for p in complaints(with_trunk("sip:gw.test", behind)))
+
+
+def test_name_servers_are_addresses_with_a_port():
+    text = GOOD.replace('name = "c"', 'name = "c"\nname-servers = ["127.0.0.1:5353", "[::1]:53"]')
+    assert parse(text).name_servers == ("127.0.0.1:5353", "[::1]:53")
+    for wrong in ("ns.example.com:53", "127.0.0.1", "127.0.0.1:0"):
+        text = GOOD.replace('name = "c"', f'name = "c"\nname-servers = ["{wrong}"]')
+        assert any("cluster.name-servers.0: expected an IP address and a port" in p for p in complaints(text))

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from cluster_core.coordinator_records import Claimed, How, Joined, Left, OwnerRecord, Refreshed, Released
+from cluster_core.dns_records import Found
 from cluster_core.inputs import (
     Answered,
     Apply,
@@ -34,9 +35,11 @@ from refserver.journal import (
     read_records,
 )
 from refserver.replay import main
+from sip_proto import Naptr, Srv
 
 from .fake_node import FakeNode
 
+POINTER = Naptr(10, 20, "s", "SIP+D2T", "_sip._tcp.example.")
 OWNER = OwnerRecord("n1", 3, How.SIP, 9)
 INPUTS = [
     WallClock(1),
@@ -51,6 +54,7 @@ INPUTS = [
     Answered(4, Released("1001", 4)),
     Answered(5, Left(4)),
     Answered(6, None),
+    Answered(7, Found(60_000_000, ("192.0.2.1",), (Srv(1, 2, 5060, "a.example."),), (POINTER,))),
     Changed("1001", None, 7),
     Changed("1001", OWNER, 8),
     Apply((Change("calls", "1", 1, b"x"), Change("calls", "1", 1, None))),
