@@ -68,7 +68,10 @@ class Ledger:
                 else:
                     count = event.lost[dn]
                     assert event.gap
-                    assert count is None or place == (self.places[dn][0], self.places[dn][1] + count)
+                    if count is not None:
+                        # The number is the most that can have been missed.
+                        assert place[0] == self.places[dn][0]
+                        assert self.places[dn][1] <= place[1] <= self.places[dn][1] + count
                     self.lost += count or 0
                 self.pictures[dn], self.places[dn] = after, place
         else:
