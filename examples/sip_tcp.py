@@ -17,8 +17,8 @@ from sip_proto import (
     EndpointSettings,
     Failed,
     Invited,
+    Offered,
     Output,
-    Reinvited,
     Requested,
     TransmitStream,
     audio,
@@ -84,13 +84,13 @@ class Phone:
     def decide(self, record: Output) -> None:
         """What this phone makes of it."""
         end = self.endpoint
-        if isinstance(record, Invited | Reinvited):
+        if isinstance(record, Invited | Offered):
             offer = parse_sdp(record.request.body)
             answer = audio_answer(offer, self.address[0], RTP_PORT)
             if answer is None:
                 self.step(lambda now, out: end.reject(now, record.leg, 488, out))
-            elif isinstance(record, Reinvited):
-                self.step(lambda now, out: end.accept_reinvite(now, record.leg, out, body=answer))
+            elif isinstance(record, Offered):
+                self.step(lambda now, out: end.answer_offer(now, record.leg, out, body=answer))
             else:
                 self.step(lambda now, out: end.accept(now, record.leg, out, body=answer))
         elif isinstance(record, Answered):

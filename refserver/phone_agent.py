@@ -31,12 +31,12 @@ from sip_proto import (
     Failed,
     Invited,
     LocalError,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
     Output,
-    Reanswered,
-    Reinvited,
     Request,
     Requested,
-    Rerefused,
     Responded,
     Response,
     Ringing,
@@ -204,11 +204,11 @@ class PhoneAgent:
             self._gone(item.leg, Kind.CANCELLED)
         elif isinstance(item, Ended):
             self._gone(item.leg, Kind.ENDED, text=item.why)
-        elif isinstance(item, Reinvited):
-            self._reinvited(item, out)
-        elif isinstance(item, Reanswered):
-            self._reanswered(item, out)
-        elif isinstance(item, Rerefused):
+        elif isinstance(item, Offered):
+            self._offered(item, out)
+        elif isinstance(item, OfferAnswered):
+            self._offer_answered(item, out)
+        elif isinstance(item, OfferRefused):
             call = self._call_of(item.leg)
             if call is not None:
                 call.reinviting = False
@@ -333,22 +333,22 @@ class PhoneAgent:
         if after != before:
             self._tell(Kind.HELD_BY_PEER if after else Kind.RETRIEVED_BY_PEER, call)
 
-    def _reinvited(self, item: Reinvited, out: list[Output]) -> None:
+    def _offered(self, item: Offered, out: list[Output]) -> None:
         call = self._call_of(item.leg)
         if call is None:
-            self._endpoint.reject_reinvite(self._now(), item.leg, 481, out)
+            self._endpoint.refuse_offer(self._now(), item.leg, 481, out)
             return
         before = call.media.held_by_peer
         offer = item.request.body
         body = call.media.answer(offer)
         if body is None:
-            self._endpoint.reject_reinvite(self._now(), item.leg, 488, out)
+            self._endpoint.refuse_offer(self._now(), item.leg, 488, out)
             return
         call.owes_answer = not offer
-        self._endpoint.accept_reinvite(self._now(), item.leg, out, body=body)
+        self._endpoint.answer_offer(self._now(), item.leg, out, body=body)
         self._tell_hold(call, before)
 
-    def _reanswered(self, item: Reanswered, out: list[Output]) -> None:
+    def _offer_answered(self, item: OfferAnswered, out: list[Output]) -> None:
         self._endpoint.ack(self._now(), item.leg, out)
         call = self._call_of(item.leg)
         if call is None:
@@ -361,7 +361,7 @@ class PhoneAgent:
         call.media.held = hold
         call.wants_hold = hold
         try:
-            self._endpoint.reinvite(self._now(), call.leg, out, body=call.media.offer())
+            self._endpoint.offer(self._now(), call.leg, out, body=call.media.offer())
         except LocalError:
             call.media.held = before
             raise

@@ -261,8 +261,8 @@ class Core:
     def _stop_accepted(self, leg: Leg) -> None:
         if leg.accepted is not None:
             leg.accepted = None
-            self._timers.cancel(leg.id * 4 + ACCEPTED_TIMER)
-            self._timers.cancel(leg.id * 4 + ACK_TIMER)
+            self._timers.cancel(leg.id * 8 + ACCEPTED_TIMER)
+            self._timers.cancel(leg.id * 8 + ACK_TIMER)
 
     def _answer(
         self,

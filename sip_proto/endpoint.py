@@ -140,7 +140,7 @@ class Endpoint(SubscriptionSide):
         while (flow := self._flows.timers.pop_due(now)) is not None:
             self._hang_up(now, flow, "slow", out)
         while (key := self._timers.pop_due(now)) is not None:
-            handle, timer = key >> 2, key & 3
+            handle, timer = key >> 3, key & 7
             if timer <= BOUND_TIMER:
                 tx = self._tx.by_handle[handle]
                 event = Input.EXPIRE if timer == BOUND_TIMER else Input.RESEND
@@ -178,9 +178,9 @@ class Endpoint(SubscriptionSide):
         assert len(self._usages) == len(self._by_usage)
         for handle, usage in self._usages.items():
             assert usage.id == handle == self._by_usage[usage.key()]
-            assert handle * 4 + ACK_TIMER in self._timers
+            assert handle * 8 + ACK_TIMER in self._timers
         assert len(self._legs) == len(self._by_dialog)
         for handle, leg in self._legs.items():
             assert leg.id == handle == self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]
             assert leg.state is not LegState.GONE
-            assert (leg.accepted is not None) == (handle * 4 + ACCEPTED_TIMER in self._timers)
+            assert (leg.accepted is not None) == (handle * 8 + ACCEPTED_TIMER in self._timers)

@@ -130,27 +130,27 @@ class Ended(msgspec.Struct, frozen=True):
     why: str
 
 
-class Reinvited(msgspec.Struct, frozen=True):
-    """A re-INVITE, to be answered by accept_reinvite or reject_reinvite."""
+class Offered(msgspec.Struct, frozen=True):
+    """A re-INVITE, to be answered by answer_offer or refuse_offer."""
 
     leg: int
     request: Request
 
 
-class ReinviteCancelled(msgspec.Struct, frozen=True):
+class OfferWithdrawn(msgspec.Struct, frozen=True):
     """The peer took its re-INVITE back; it is answered, the dialog goes on."""
 
     leg: int
 
 
-class Reanswered(msgspec.Struct, frozen=True):
+class OfferAnswered(msgspec.Struct, frozen=True):
     """A 2xx to our re-INVITE: the caller owes ack()."""
 
     leg: int
     response: Response
 
 
-class Rerefused(msgspec.Struct, frozen=True):
+class OfferRefused(msgspec.Struct, frozen=True):
     """Our re-INVITE was refused; 408 (`response` None) and 481 end the dialog, Ended follows."""
 
     leg: int
@@ -270,10 +270,10 @@ Output = (
     | Acked
     | Cancelled
     | Ended
-    | Reinvited
-    | ReinviteCancelled
-    | Reanswered
-    | Rerefused
+    | Offered
+    | OfferWithdrawn
+    | OfferAnswered
+    | OfferRefused
     | Responded
     | SubscriptionAsked
     | SubscriptionRenewed

@@ -179,7 +179,7 @@ class SubscriptionSide(CalleeSide):
             max_forwards=max_forwards,
         ).flow
         # RFC 6665's timer N: no NOTIFY until then, no subscription.
-        self._timers.set(usage.id * 4 + END_TIMER, now + 64 * self._timings.t1_us)
+        self._timers.set(usage.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
         return usage.id
 
     def resubscribe(
@@ -200,8 +200,8 @@ class SubscriptionSide(CalleeSide):
         extra = header_lines(headers)
         self._room(leg=False)
         usage.state = state
-        self._timers.cancel(usage.id * 4 + RENEW_TIMER)
-        self._timers.set(usage.id * 4 + END_TIMER, now + 64 * self._timings.t1_us)
+        self._timers.cancel(usage.id * 8 + RENEW_TIMER)
+        self._timers.set(usage.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
         self._renew(now, usage, 0, extra, out)
 
     def accept_subscription(
@@ -292,8 +292,8 @@ class SubscriptionSide(CalleeSide):
         usage.state = SubscriptionState.GONE
         del self._usages[usage.id]
         del self._by_usage[usage.key()]
-        self._timers.cancel(usage.id * 4 + RENEW_TIMER)
-        self._timers.cancel(usage.id * 4 + END_TIMER)
+        self._timers.cancel(usage.id * 8 + RENEW_TIMER)
+        self._timers.cancel(usage.id * 8 + END_TIMER)
 
     def _subscribe_lines(self, usage: Usage, expires_s: int, extra: str, headers: Headers) -> str:
         contact = "" if has_header(headers, "Contact") else f"Contact: {usage.dialog.contact}\r\n"
@@ -303,7 +303,7 @@ class SubscriptionSide(CalleeSide):
         return f"{routes}Contact: {usage.dialog.contact}\r\nExpires: {expires_s}\r\n"
 
     def _renew(self, now: int, usage: Usage, expires_s: int, extra: str, out: list[Output]) -> None:
-        self._timers.cancel(usage.id * 4 + RENEW_TIMER)
+        self._timers.cancel(usage.id * 8 + RENEW_TIMER)
         extra = self._subscribe_lines(usage, expires_s, header_lines(usage.headers) + extra, usage.headers)
         extra = extra.removesuffix(self._agent_line)
         self._in_dialog(now, out, usage.dialog, "SUBSCRIBE", Purpose.SUBSCRIBE, extra, leg=usage.id, flow=usage.flow)
@@ -330,13 +330,13 @@ class SubscriptionSide(CalleeSide):
         # Whoever gives a subscription back still waits for a last NOTIFY of the program's.
         life_us = expires_s * _SECOND_US if expires_s else 64 * self._timings.t1_us
         usage.until_us = now + expires_s * _SECOND_US
-        self._timers.set(usage.id * 4 + END_TIMER, now + life_us)
+        self._timers.set(usage.id * 8 + END_TIMER, now + life_us)
 
     def _hold_until(self, now: int, usage: Usage, expires_s: int) -> None:
         life_us = max(1, expires_s) * _SECOND_US
-        self._timers.set(usage.id * 4 + END_TIMER, now + life_us)
+        self._timers.set(usage.id * 8 + END_TIMER, now + life_us)
         if usage.expires_s:
-            self._timers.set(usage.id * 4 + RENEW_TIMER, now + max(life_us // 2, life_us - _MARGIN_US))
+            self._timers.set(usage.id * 8 + RENEW_TIMER, now + max(life_us // 2, life_us - _MARGIN_US))
 
     def _usage_due(self, now: int, usage: Usage, timer: int, out: list[Output]) -> None:
         """A timer of a usage fired."""
@@ -409,7 +409,7 @@ class SubscriptionSide(CalleeSide):
             self._add_usage(usage)
             tx = self._start_server(now, origin, request, key, usage.id, tag, merge, out)
             usage.asked = tx.handle
-            self._timers.set(usage.id * 4 + END_TIMER, now + 64 * self._timings.t1_us)
+            self._timers.set(usage.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
             out.append(SubscriptionAsked(usage.id, request, package, event_id, expires_s, *origin))
 
     def _within_dialog(self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]) -> None:

@@ -24,7 +24,7 @@ from sip_proto.tables import (
 from sip_proto.timers import TimerTable
 from sip_proto.uri import Address
 
-# A timer's key is handle * 4 + one of these; the legs use 2 and 3 of their own handles.
+# A timer's key is handle * 8 + one of these; the legs use 2 and 3 of their own handles.
 RESEND_TIMER = 0
 BOUND_TIMER = 1
 
@@ -219,9 +219,9 @@ class Transactions:
         bound = row.bound
         if bound:
             if bound is Bound.STOP:
-                self._timers.cancel(tx.handle * 4 + BOUND_TIMER)
+                self._timers.cancel(tx.handle * 8 + BOUND_TIMER)
             else:
-                self._timers.set(tx.handle * 4 + BOUND_TIMER, now + self._bounds[bound])
+                self._timers.set(tx.handle * 8 + BOUND_TIMER, now + self._bounds[bound])
         state = row.next
         if state is State.TERMINATED:
             self._remove(tx)
@@ -230,7 +230,7 @@ class Transactions:
             tx.data = b""
 
     def _send_again(self, now: int, tx: Transaction, again: Again) -> None:
-        key = tx.handle * 4 + RESEND_TIMER
+        key = tx.handle * 8 + RESEND_TIMER
         if again is Again.STOP:
             self._timers.cancel(key)
             return
@@ -261,8 +261,8 @@ class Transactions:
 
     def drop(self, tx: ClientTransaction | ServerTransaction) -> None:
         """Forget a transaction and its timers without a word (ours)."""
-        self._timers.cancel(tx.handle * 4 + RESEND_TIMER)
-        self._timers.cancel(tx.handle * 4 + BOUND_TIMER)
+        self._timers.cancel(tx.handle * 8 + RESEND_TIMER)
+        self._timers.cancel(tx.handle * 8 + BOUND_TIMER)
         self._remove(tx)
 
     def check(self) -> None:

@@ -14,9 +14,9 @@ from sip_proto.records import (
     Dialog,
     Ended,
     Failed,
+    OfferAnswered,
+    OfferRefused,
     Output,
-    Reanswered,
-    Rerefused,
     Responded,
     Ringing,
     Unanswerable,
@@ -225,8 +225,8 @@ class CallerSide(Core):
         found.state = state
         self._unannounce(found, out)
 
-    def reinvite(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
-        """Send a re-INVITE; Reanswered or Rerefused follows. LocalError while one is pending either way
+    def offer(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
+        """Send a re-INVITE; OfferAnswered or OfferRefused follows. LocalError while one is pending either way
         (section 14.1)."""
         found = self._leg(leg)
         found.ask(LegInput.REINVITE)
@@ -404,12 +404,12 @@ class CallerSide(Core):
             leg.owed_cseq = tx.cseq
             if learn_target(leg.dialog, response):
                 self._changed(leg, out)
-            out.append(Reanswered(leg.id, response))
+            out.append(OfferAnswered(leg.id, response))
             return
         if leg is None or not mine:
             return
         leg.reinvite = 0
-        out.append(Rerefused(leg.id, status, response))
+        out.append(OfferRefused(leg.id, status, response))
         if status in (408, 481):
             self._lost(now, leg, out, bye=status == 408)
 
@@ -445,7 +445,7 @@ class CallerSide(Core):
                 self._send_cancel(now, tx, out)
             elif leg is not None and leg.reinvite == tx.handle and leg.state is LegState.CONFIRMED:
                 leg.reinvite = 0
-                out.append(Rerefused(leg.id, status, None))
+                out.append(OfferRefused(leg.id, status, None))
                 if status == 408:
                     self._lost(now, leg, out, bye=True)
         elif purpose is Purpose.CLOSE:

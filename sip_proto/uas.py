@@ -21,9 +21,9 @@ from sip_proto.records import (
     Cancelled,
     Ended,
     Invited,
+    Offered,
+    OfferWithdrawn,
     Output,
-    ReinviteCancelled,
-    Reinvited,
     Rejected,
     Requested,
 )
@@ -102,21 +102,21 @@ class CalleeSide(CallerSide):
         check_texts(reason, content_type)
         self._answer(now, tx, status, out, reason, header_lines(headers), body, content_type)
 
-    def accept_reinvite(
+    def answer_offer(
         self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
     ) -> None:
         """Answer the re-INVITE with 200, sent again until the ACK (RFC 3261 section 14.2)."""
-        found, tx = self._reinvited(leg)
+        found, tx = self._offered(leg)
         extra = self._dialog_lines(found, tx, headers, "")
         found.incoming = 0
         self._accept(now, found, tx, extra, body, out)
 
-    def reject_reinvite(
+    def refuse_offer(
         self, now: int, leg: int, status: int, out: list[Output], *, reason: str = "", headers: Headers = ()
     ) -> None:
         """Answer the re-INVITE with a 300 to 699; the dialog goes on as it was (RFC 3261 section 14.2)."""
         _check_status(status, 300, 699)
-        found, tx = self._reinvited(leg)
+        found, tx = self._offered(leg)
         check_texts(reason)
         extra = header_lines(headers)
         found.incoming = 0
@@ -129,7 +129,7 @@ class CalleeSide(CallerSide):
         assert isinstance(tx, ServerTransaction)
         return found, tx
 
-    def _reinvited(self, leg: int) -> tuple[Leg, ServerTransaction]:
+    def _offered(self, leg: int) -> tuple[Leg, ServerTransaction]:
         found = self._leg(leg)
         tx = self._tx.by_handle.get(found.incoming)
         if not isinstance(tx, ServerTransaction):
@@ -148,14 +148,14 @@ class CalleeSide(CallerSide):
         leg.accepted = (tx.hop(), data)
         leg.accepted_cseq = tx.cseq
         leg.again_us = self._timings.t1_us
-        self._timers.set(leg.id * 4 + ACCEPTED_TIMER, now + leg.again_us)
-        self._timers.set(leg.id * 4 + ACK_TIMER, now + 64 * self._timings.t1_us)
+        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + leg.again_us)
+        self._timers.set(leg.id * 8 + ACK_TIMER, now + 64 * self._timings.t1_us)
 
     def _accept_again(self, now: int, leg: Leg, out: list[Output]) -> None:
         assert leg.accepted is not None
         self._send(now, *leg.accepted, out)
         leg.again_us = min(2 * leg.again_us, self._timings.t2_us)
-        self._timers.set(leg.id * 4 + ACCEPTED_TIMER, now + leg.again_us)
+        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + leg.again_us)
 
     def _never_acked(self, now: int, leg: Leg, out: list[Output]) -> None:
         if leg.bye is None:
@@ -303,7 +303,7 @@ class CalleeSide(CallerSide):
             self._changed(leg, out)
         if invite:
             leg.incoming = tx.handle
-            out.append(Reinvited(leg.id, request))
+            out.append(Offered(leg.id, request))
         else:
             out.append(Requested(tx.handle, request, leg.id, *origin))
 
@@ -357,7 +357,7 @@ class CalleeSide(CallerSide):
         self._answer(now, tx, 487, out)
         if leg.incoming == tx.handle:
             leg.incoming = 0
-            out.append(ReinviteCancelled(leg.id))
+            out.append(OfferWithdrawn(leg.id))
         else:
             leg.take(LegInput.GOT_CANCEL)
             self._drop_leg(leg, out)

@@ -34,11 +34,11 @@ from sip_proto import (
     Ended,
     Failed,
     Invited,
-    Reanswered,
-    Reinvited,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
     Rejected,
     Requested,
-    Rerefused,
     Responded,
     Ringing,
     Unanswerable,
@@ -83,9 +83,9 @@ class SessionController:
             Acked: self._acked,
             Cancelled: self._cancelled,
             Ended: self._ended,
-            Reinvited: self._reinvited,
-            Reanswered: self._reanswered,
-            Rerefused: self._rerefused,
+            Offered: self._offered,
+            OfferAnswered: self._offer_answered,
+            OfferRefused: self._offer_refused,
             Responded: self._responded,
             DialogChanged: self._dialog_changed,
             DialogEnded: self._dialog_ended,
@@ -195,19 +195,19 @@ class SessionController:
         if party is not None:
             self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 480, abandoned=True)
 
-    def _reinvited(self, now: int, record: Reinvited, out: list[AnyOutput]) -> None:
+    def _offered(self, now: int, record: Offered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is not None:
-            self.talk.reinvited(now, party, record.request, out)
+            self.talk.offered(now, party, record.request, out)
         else:
-            self._edge.sip.reject_reinvite(now, record.leg, 481, self._edge.sip_out)
+            self._edge.sip.refuse_offer(now, record.leg, 481, self._edge.sip_out)
 
-    def _reanswered(self, now: int, record: Reanswered, out: list[AnyOutput]) -> None:
+    def _offer_answered(self, now: int, record: OfferAnswered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
-        if party is not None and not self.delivery.reanswered(now, party, record.response, out):
-            self.talk.reanswered(now, party, record.response, out)
+        if party is not None and not self.delivery.offer_answered(now, party, record.response, out):
+            self.talk.offer_answered(now, party, record.response, out)
 
-    def _rerefused(self, now: int, record: Rerefused, out: list[AnyOutput]) -> None:
+    def _offer_refused(self, now: int, record: OfferRefused, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if record.status in (408, 481):
             self.legs.gone(record.leg)  # the dialog is over already, Ended follows
@@ -215,7 +215,7 @@ class SessionController:
             if self.delivery.is_late(record.leg):
                 self.delivery.hang_up(now, self.calls.calls[party.conn_id], out)
             else:
-                self.talk.rerefused(now, party, record.status, out)
+                self.talk.offer_refused(now, party, record.status, out)
 
     def _responded(self, now: int, record: Responded, out: list[AnyOutput]) -> None:
         status = 408 if record.response is None else record.response.status

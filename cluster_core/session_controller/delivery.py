@@ -155,7 +155,7 @@ class Delivery:
             else:
                 self._unacknowledged[other.leg] = party.leg
             self._legs.accept(now, other.leg, self._legs.shape(other, party.sdp))
-        elif self._legs.reinvite(now, other.leg, self._legs.shape(other, party.sdp)):
+        elif self._legs.offer(now, other.leg, self._legs.shape(other, party.sdp)):
             self._late[other.leg] = party.leg
         else:
             self._legs.ack(now, party.leg)
@@ -167,7 +167,7 @@ class Delivery:
         self._calls.step(now, other, PartyInput.ANSWER, out)
         self._calls.step(now, party, PartyInput.ANSWER, out)
 
-    def reanswered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> bool:
+    def offer_answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> bool:
         """A maker's phone answered the offer of whom it called; False when this is about something else."""
         called = self._late.pop(party.leg, None)
         if called is None:

@@ -111,12 +111,12 @@ class Legs:
         if leg in self._stages:
             self.sip.ack(now, leg, self.out, body=body)
 
-    def reinvite(self, now: int, leg: int, body: bytes) -> bool:
+    def offer(self, now: int, leg: int, body: bytes) -> bool:
         """Offer a phone something else; False when its dialog is busy with another offer."""
         if self._stages.get(leg) is not Stage.ANSWERED:
             return False
         try:
-            self.sip.reinvite(now, leg, self.out, body=body)
+            self.sip.offer(now, leg, self.out, body=body)
         except LocalError:
             return False
         return True

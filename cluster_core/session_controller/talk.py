@@ -45,16 +45,16 @@ class Talk:
     def __len__(self) -> int:
         return len(self._relays) + len(self._programs) + len(self._answers)
 
-    def reinvited(self, now: int, party: PartyRecord, request: Request, out: list[AnyOutput]) -> None:
+    def offered(self, now: int, party: PartyRecord, request: Request, out: list[AnyOutput]) -> None:
         """A phone offers something else: the other phone is asked, its answer goes back."""
         other = self._calls.other(party)
         shaped = b"" if other is None else self._legs.shape(other, request.body)
-        if other is None or other.leg in self._programs or not self._legs.reinvite(now, other.leg, shaped):
-            self._legs.sip.reject_reinvite(now, party.leg, 491, self._legs.out)
+        if other is None or other.leg in self._programs or not self._legs.offer(now, other.leg, shaped):
+            self._legs.sip.refuse_offer(now, party.leg, 491, self._legs.out)
             return
         self._relays[other.leg] = Relay(party.leg, request.body)
 
-    def reanswered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
+    def offer_answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
         """A phone answered our re-INVITE: to whom the offer came from, or towards the program's hold."""
         program = self._programs.pop(party.leg, None)
         if program is not None:
@@ -68,7 +68,7 @@ class Talk:
             return
         answer = self._legs.shape(asker, response.body)
         try:
-            self._legs.sip.accept_reinvite(now, asker.leg, self._legs.out, body=answer)
+            self._legs.sip.answer_offer(now, asker.leg, self._legs.out, body=answer)
         except LocalError:  # the phone took its offer back meanwhile
             self._legs.ack(now, party.leg)
             return
@@ -81,7 +81,7 @@ class Talk:
             self._answers[asker.leg] = party.leg
         self._calls.keep(self._calls.calls[party.conn_id], party, asker)
 
-    def rerefused(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
+    def offer_refused(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
         """A phone refused our re-INVITE: what was stays."""
         program = self._programs.pop(party.leg, None)
         if program is not None:
@@ -96,7 +96,7 @@ class Talk:
         relay = self._relays.pop(party.leg, None)
         if relay is not None and self._calls.of_leg(relay.leg) is not None:
             try:
-                self._legs.sip.reject_reinvite(now, relay.leg, status, self._legs.out)
+                self._legs.sip.refuse_offer(now, relay.leg, status, self._legs.out)
             except LocalError:  # the phone took its offer back meanwhile
                 return
 
@@ -121,7 +121,7 @@ class Talk:
         for to, source in ((party, other), (other, party)):
             still = held or (to is party and other.state == HELD) or (to is other and other.state == HELD)
             sdp = self._legs.shape(to, source.sdp, "inactive" if still else "sendrecv")
-            if sdp and self._legs.reinvite(now, to.leg, sdp):
+            if sdp and self._legs.offer(now, to.leg, sdp):
                 program.legs[to.leg] = None
                 self._programs[to.leg] = program
         if not program.legs:

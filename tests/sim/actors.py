@@ -14,10 +14,10 @@ from sip_proto import (
     EndpointSettings,
     Failed,
     Invited,
-    Reanswered,
-    Reinvited,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
     Requested,
-    Rerefused,
     Responded,
     Response,
     Ringing,
@@ -308,7 +308,7 @@ class Phone:
         leg = self.leg("talking") if leg is None else leg
         self.version += 1
         body = audio(self.at[0], 20_000, version=self.version, direction=direction)
-        self.sip.reinvite(self.world.now, leg, self.out, body=body)
+        self.sip.offer(self.world.now, leg, self.out, body=body)
         self._done()
 
     def forget(self) -> None:
@@ -362,14 +362,14 @@ class Phone:
             self.sip.ack(now, record.leg, self.out)
         elif isinstance(record, Failed):
             self._failed(record)
-        elif isinstance(record, Reinvited):
+        elif isinstance(record, Offered):
             self.said.append(f"reinvited {direction_of(record.request.body)}")
             body = self._answer_to(record.request.body)
-            self.sip.accept_reinvite(now, record.leg, self.out, body=body)
-        elif isinstance(record, Reanswered):
+            self.sip.answer_offer(now, record.leg, self.out, body=body)
+        elif isinstance(record, OfferAnswered):
             self.said.append(f"reanswered {direction_of(record.response.body)}")
             self.sip.ack(now, record.leg, self.out)
-        elif isinstance(record, Rerefused):
+        elif isinstance(record, OfferRefused):
             self.said.append(f"rerefused {record.status}")
         elif isinstance(record, Requested):
             self._requested(record)

@@ -15,11 +15,11 @@ from sip_proto import (
     Failed,
     Invited,
     LocalError,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
     Output,
-    Reanswered,
-    Reinvited,
     Requested,
-    Rerefused,
     Responded,
     Ringing,
     Transmit,
@@ -109,17 +109,17 @@ def test_a_call_is_cancelled() -> None:
 def test_reinvites_cross_and_one_tries_again() -> None:
     pair = Pair()
     leg, other = call(pair)
-    pair.do("a", lambda now, out: pair.a.reinvite(now, leg, out))
-    pair.do("b", lambda now, out: pair.b.reinvite(now, other, out))
+    pair.do("a", lambda now, out: pair.a.offer(now, leg, out))
+    pair.do("b", lambda now, out: pair.b.offer(now, other, out))
     pair.run(1_000_000)
-    assert [record.status for record in pair.take("a") if isinstance(record, Rerefused)] == [491]
-    assert [record.status for record in pair.take("b") if isinstance(record, Rerefused)] == [491]
-    pair.do("a", lambda now, out: pair.a.reinvite(now, leg, out))
+    assert [record.status for record in pair.take("a") if isinstance(record, OfferRefused)] == [491]
+    assert [record.status for record in pair.take("b") if isinstance(record, OfferRefused)] == [491]
+    pair.do("a", lambda now, out: pair.a.offer(now, leg, out))
     pair.run(100_000)
-    assert len(only(pair.take("b"), Reinvited)) == 1
-    pair.do("b", lambda now, out: pair.b.accept_reinvite(now, other, out))
+    assert len(only(pair.take("b"), Offered)) == 1
+    pair.do("b", lambda now, out: pair.b.answer_offer(now, other, out))
     pair.run(100_000)
-    assert len(only(pair.take("a"), Reanswered)) == 1
+    assert len(only(pair.take("a"), OfferAnswered)) == 1
     pair.do("a", lambda now, out: pair.a.ack(now, leg, out))
     pair.run(100_000)
     assert len(only(pair.take("b"), Acked)) == 1
@@ -170,7 +170,7 @@ def test_a_dialog_that_does_not_fit_is_not_restored() -> None:
 def test_a_forgotten_leg_leaves_nothing_behind() -> None:
     pair = Pair()
     leg, _ = call(pair)
-    pair.do("a", lambda now, out: pair.a.reinvite(now, leg, out))
+    pair.do("a", lambda now, out: pair.a.offer(now, leg, out))
     out: list[Output] = []
     pair.a.forget(pair.now, leg, out)
     assert out == []
@@ -207,10 +207,10 @@ def test_calls_come_and_go_whatever_the_link_loses(seed: int) -> None:
                     pair.do(name, lambda now, out, at=record: end.provisional(now, at.leg, 180, out))  # type: ignore[misc]
                     if choice > 1:
                         pair.do(name, lambda now, out, at=record: end.accept(now, at.leg, out))  # type: ignore[misc]
-            elif isinstance(record, Answered | Reanswered):
+            elif isinstance(record, Answered | OfferAnswered):
                 pair.do(name, lambda now, out, at=record: end.ack(now, at.leg, out))  # type: ignore[misc]
-            elif isinstance(record, Reinvited):
-                pair.do(name, lambda now, out, at=record: end.accept_reinvite(now, at.leg, out))  # type: ignore[misc]
+            elif isinstance(record, Offered):
+                pair.do(name, lambda now, out, at=record: end.answer_offer(now, at.leg, out))  # type: ignore[misc]
             elif isinstance(record, Requested):
                 pair.do(name, lambda now, out, at=record: end.respond(now, at.handle, 200, out))  # type: ignore[misc]
             elif isinstance(record, DialogChanged):
@@ -225,7 +225,7 @@ def test_calls_come_and_go_whatever_the_link_loses(seed: int) -> None:
         if not legs:
             return
         leg = dice.choice(legs)
-        deed = dice.choice([end.bye, end.cancel, end.reinvite, end.accept])
+        deed = dice.choice([end.bye, end.cancel, end.offer, end.accept])
         try:
             pair.do(name, lambda now, out: deed(now, leg, out))
         except LocalError:

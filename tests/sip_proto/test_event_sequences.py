@@ -25,9 +25,9 @@ from sip_proto import (
     Invited,
     LocalError,
     Notified,
+    OfferAnswered,
+    Offered,
     Output,
-    Reanswered,
-    Reinvited,
     Request,
     Requested,
     Responded,
@@ -198,9 +198,9 @@ class Storm:
             mine.outcome[record.leg].append("cancelled")
         elif isinstance(record, Ended):
             mine.outcome[record.leg].append("ended")
-        elif isinstance(record, Reanswered):
+        elif isinstance(record, OfferAnswered):
             mine.to_ack.append(record.leg)
-        elif isinstance(record, Reinvited):
+        elif isinstance(record, Offered):
             mine.reinvited.append(record.leg)
         elif isinstance(record, Requested):
             mine.asked.append(record.handle)
@@ -275,7 +275,7 @@ class Storm:
             subscribe,
             lambda now, out: end.cancel(now, leg, out),
             lambda now, out: end.bye(now, leg, out),
-            lambda now, out: end.reinvite(now, leg, out),
+            lambda now, out: end.offer(now, leg, out),
             lambda now, out: end.provisional(now, leg, 180, out),
             lambda now, out: end.accept(now, leg, out),
             lambda now, out: end.reject(now, leg, 486, out),
@@ -299,9 +299,9 @@ class Storm:
             self.do(name, lambda now, out, at=leg: end.ack(now, at, out))  # type: ignore[misc]
         for leg in take(mine.reinvited):
             if lots.random() < 0.5:
-                self.do(name, lambda now, out, at=leg: end.accept_reinvite(now, at, out))  # type: ignore[misc]
+                self.do(name, lambda now, out, at=leg: end.answer_offer(now, at, out))  # type: ignore[misc]
             else:
-                self.do(name, lambda now, out, at=leg: end.reject_reinvite(now, at, 488, out))  # type: ignore[misc]
+                self.do(name, lambda now, out, at=leg: end.refuse_offer(now, at, 488, out))  # type: ignore[misc]
         for handle in take(mine.asked):
             status = lots.choice([200, 200, 403])
             self.do(name, lambda now, out, at=handle, to=status: end.respond(now, at, to, out))  # type: ignore[misc]

@@ -10,10 +10,10 @@ from sip_proto import (
     Failed,
     Limits,
     LocalError,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
     Output,
-    Reanswered,
-    Reinvited,
-    Rerefused,
     Responded,
     Ringing,
     Transmit,
@@ -30,8 +30,8 @@ def kinds(out: list[Output]) -> list[str]:
     return [type(record).__name__ for record in out]
 
 
-def reinvited(alone: Alone) -> bytes:
-    out = alone.do(lambda now, out: alone.end.reinvite(now, alone.leg, out, body=b"v=0\r\n"))
+def offered(alone: Alone) -> bytes:
+    out = alone.do(lambda now, out: alone.end.offer(now, alone.leg, out, body=b"v=0\r\n"))
     (data,) = [record.data for record in out if isinstance(record, Transmit)]
     return data
 
@@ -230,15 +230,15 @@ def test_a_bye_that_nobody_answers_ends_by_itself_and_crossing_byes_are_answered
 def test_a_reinvite_is_answered_and_acknowledged() -> None:
     alone = Alone()
     alone.answered()
-    data = reinvited(alone)
+    data = offered(alone)
     assert as_request(data).cseq == (2, "INVITE")
     with pytest.raises(LocalError):
-        reinvited(alone)
+        offered(alone)
     assert alone.hear(response_to(data, 180)) == []
     answer = response_to(data, 200, more="Contact: <sip:alice@192.0.2.1:5099>\r\n")
     changed, answered = alone.hear(answer)
     assert isinstance(changed, DialogChanged)
-    assert isinstance(answered, Reanswered)
+    assert isinstance(answered, OfferAnswered)
     assert alone.hear(answer) == []
     (ack,) = alone.do(lambda now, out: alone.end.ack(now, alone.leg, out))
     assert isinstance(ack, Transmit)
@@ -250,10 +250,10 @@ def test_a_reinvite_is_answered_and_acknowledged() -> None:
 def test_a_refused_reinvite_leaves_the_dialog_unless_it_is_unknown() -> None:
     alone = Alone()
     alone.answered()
-    out = alone.hear(response_to(reinvited(alone), 491))
-    assert isinstance(out[-1], Rerefused)
-    out = alone.hear(response_to(reinvited(alone), 481))
-    assert [type(record) for record in out] == [Transmit, Rerefused, Ended, DialogEnded]
+    out = alone.hear(response_to(offered(alone), 491))
+    assert isinstance(out[-1], OfferRefused)
+    out = alone.hear(response_to(offered(alone), 481))
+    assert [type(record) for record in out] == [Transmit, OfferRefused, Ended, DialogEnded]
     assert out[2] == Ended(alone.leg, "lost")
     alone.wait(60_000_000)
     assert alone.end.idle()
@@ -262,9 +262,9 @@ def test_a_refused_reinvite_leaves_the_dialog_unless_it_is_unknown() -> None:
 def test_a_reinvite_without_answer_ends_the_dialog_with_a_bye() -> None:
     alone = Alone()
     alone.answered()
-    reinvited(alone)
+    offered(alone)
     out = alone.wait(33_000_000)
-    assert Rerefused(alone.leg, 408, None) in out
+    assert OfferRefused(alone.leg, 408, None) in out
     assert Ended(alone.leg, "lost") in out
     assert requests(out)[-1] == "BYE"
     alone.wait(60_000_000)
@@ -274,11 +274,11 @@ def test_a_reinvite_without_answer_ends_the_dialog_with_a_bye() -> None:
 def test_a_reinvite_that_only_rings_is_cancelled_in_the_end() -> None:
     alone = Alone()
     alone.answered()
-    data = reinvited(alone)
+    data = offered(alone)
     alone.hear(response_to(data, 100))
     assert "CANCEL" in requests(alone.wait(301_000_000))
     out = alone.hear(response_to(data, 487))
-    assert isinstance(out[-1], Rerefused)
+    assert isinstance(out[-1], OfferRefused)
     alone.wait(60_000_000)
     assert alone.end.counts()["legs"] == 1
 
@@ -287,7 +287,7 @@ def test_a_reinvite_that_only_rings_is_cancelled_in_the_end() -> None:
 def test_an_answer_to_a_reinvite_of_a_dialog_that_ended_is_acknowledged(status: int) -> None:
     alone = Alone()
     alone.answered()
-    data = reinvited(alone)
+    data = offered(alone)
     alone.do(lambda now, out: alone.end.bye(now, alone.leg, out))
     answer = response_to(data, status, more=CONTACT)
     assert requests(alone.hear(answer)) == ["ACK"]
@@ -299,7 +299,7 @@ def test_an_answer_to_a_reinvite_of_a_dialog_that_ended_is_acknowledged(status: 
 def test_a_reinvite_of_the_peer_crosses_ours() -> None:
     alone = Alone()
     answer = alone.answered()
-    data = reinvited(alone)
+    data = offered(alone)
     message = as_request(answer.replace(b"SIP/2.0 200 Reason", b"X sip:x SIP/2.0"))
     theirs = request_bytes(
         from_=message.get("To") or "",
@@ -310,9 +310,9 @@ def test_a_reinvite_of_the_peer_crosses_ours() -> None:
     assert responses(alone.hear(theirs)) == [491]
     alone.hear(response_to(data, 491))
     again = theirs.replace(b"z9hG4bKother", b"z9hG4bKagain").replace(b"CSeq: 1", b"CSeq: 2")
-    assert isinstance(alone.hear(again)[-1], Reinvited)
+    assert isinstance(alone.hear(again)[-1], Offered)
     with pytest.raises(LocalError):
-        reinvited(alone)
+        offered(alone)
 
 
 def test_requests_outside_and_inside_dialogs_end_with_their_response() -> None:

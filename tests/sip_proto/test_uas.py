@@ -15,8 +15,8 @@ from sip_proto import (
     Invited,
     Limits,
     LocalError,
-    ReinviteCancelled,
-    Reinvited,
+    Offered,
+    OfferWithdrawn,
     Rejected,
     Requested,
     Transmit,
@@ -192,19 +192,19 @@ def test_a_reinvite_is_accepted_and_acknowledged() -> None:
     called = Called()
     called.talk()
     out = called.hear(called.inside("INVITE", 2, contact="Contact: <sip:alice@192.0.2.1:5099>\r\n"))
-    assert [type(record) for record in out] == [Transmit, DialogChanged, Reinvited]
+    assert [type(record) for record in out] == [Transmit, DialogChanged, Offered]
     # Another request in between must not move the number that the ACK has to have.
     (asked,) = [record for record in called.hear(called.inside("INFO", 3)) if isinstance(record, Requested)]
     assert asked.leg == called.leg
     called.do(lambda now, out: called.end.respond(now, asked.handle, 200, out))
-    out = called.do(lambda now, out: called.end.accept_reinvite(now, called.leg, out, body=b"v=0\r\n"))
+    out = called.do(lambda now, out: called.end.answer_offer(now, called.leg, out, body=b"v=0\r\n"))
     assert responses(out) == [200]
     assert responses(called.wait(600_000)) == [200]
     assert responses(called.hear(called.inside("INVITE", 4))) == [491]
     (acked,) = called.hear(called.inside("ACK", 2))
     assert isinstance(acked, Acked)
     with pytest.raises(LocalError):
-        called.end.accept_reinvite(called.now, called.leg, [])
+        called.end.answer_offer(called.now, called.leg, [])
 
 
 def test_a_reinvite_is_refused_and_the_dialog_goes_on() -> None:
@@ -212,7 +212,7 @@ def test_a_reinvite_is_refused_and_the_dialog_goes_on() -> None:
     called.talk()
     called.hear(called.inside("INVITE", 2))
     assert responses(called.hear(called.inside("INVITE", 3))) == [500]
-    out = called.do(lambda now, out: called.end.reject_reinvite(now, called.leg, 488, out, reason="No"))
+    out = called.do(lambda now, out: called.end.refuse_offer(now, called.leg, 488, out, reason="No"))
     assert responses(out) == [488]
     assert called.end.counts()["legs"] == 1
 
@@ -223,7 +223,7 @@ def test_a_reinvite_is_cancelled_or_ended_by_a_bye() -> None:
     called.hear(called.inside("INVITE", 2))
     out = called.hear(called.inside("CANCEL", 2, branch="z9hG4bKINVITE2"))
     assert responses(out) == [200, 487]
-    assert out[-1] == ReinviteCancelled(called.leg)
+    assert out[-1] == OfferWithdrawn(called.leg)
     called.hear(called.inside("INVITE", 3))
     assert responses(called.hear(called.inside("BYE", 4))) == [200, 487]
     called.wait(60_000_000)
@@ -234,7 +234,7 @@ def test_a_reinvite_that_is_never_acknowledged_ends_the_call() -> None:
     called = Called()
     called.talk()
     called.hear(called.inside("INVITE", 2))
-    called.do(lambda now, out: called.end.accept_reinvite(now, called.leg, out))
+    called.do(lambda now, out: called.end.answer_offer(now, called.leg, out))
     assert Ended(called.leg, "no-ack") in called.wait(33_000_000)
     called.wait(60_000_000)
     assert called.end.idle()
@@ -379,8 +379,8 @@ def test_what_cannot_be_asked_changes_nothing() -> None:
         lambda: end.accept(1, leg, [], headers=[("X\n", "y")]),
         lambda: end.accept(1, 99, []),
         lambda: end.respond(1, leg, 200, []),
-        lambda: end.accept_reinvite(1, leg, []),
-        lambda: end.reinvite(1, leg, []),
+        lambda: end.answer_offer(1, leg, []),
+        lambda: end.offer(1, leg, []),
         lambda: end.ack(1, leg, []),
         lambda: end.bye(1, leg, []),
         lambda: end.cancel(1, leg, []),
@@ -401,9 +401,9 @@ def test_a_callee_sends_a_reinvite_of_its_own_and_may_name_its_contact() -> None
     assert answer.get_all("Contact") == ["<sip:me@h>"]
     called.tag = answer.to.tag
     with pytest.raises(LocalError):
-        called.end.reinvite(called.now, called.leg, [])
+        called.end.offer(called.now, called.leg, [])
     called.hear(called.inside("ACK", 1))
-    out = called.do(lambda now, out: called.end.reinvite(now, called.leg, out))
+    out = called.do(lambda now, out: called.end.offer(now, called.leg, out))
     (again,) = sent(out)
     assert (again.cseq, again.to.tag) == ((1, "INVITE"), "a1")
     assert again.from_.tag == called.tag
