@@ -90,8 +90,8 @@ def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
     tx.state = state
     tx.data = b"kept"
     tx.again_us = 500_000
-    timers.set(4, 500_000)
-    timers.set(5, 32_000_000)
+    timers.set(8, 500_000)
+    timers.set(9, 32_000_000)
     out: list[object] = []
     tells = table.step(1_000, tx, event, out, BUSY)  # type: ignore[arg-type]
     row = TRANSITIONS.get((state, event))
@@ -108,8 +108,8 @@ def test_the_machine_does_what_the_row_says(state: State, event: Input) -> None:
         assert isinstance(ack, Transmit)
         assert ack.data.startswith(b"ACK sip:b@h SIP/2.0\r\n")
         assert ack.data == tx.data
-    assert (4 in timers) == (row.again is not Again.STOP)
-    assert (5 in timers) == (row.bound is not Bound.STOP)
+    assert (8 in timers) == (row.again is not Again.STOP)
+    assert (9 in timers) == (row.bound is not Bound.STOP)
     gone = row.next is State.TERMINATED
     assert (len(table) == 0) == gone
     assert not gone or len(timers) == 0
