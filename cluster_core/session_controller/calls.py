@@ -6,7 +6,9 @@ which finds the DN's owner. A call is durable from the moment it is answered.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from cluster_core.clients import Clients
 from cluster_core.core import Cause, Core
@@ -30,6 +32,21 @@ from tlib_proto import (
 
 ON_SWITCH = ("extension", "queue")
 """The kinds of party that are on a DN of the switch; others only bear a number, which may look like one."""
+
+
+class Transfer(msgspec.Struct):
+    """A transfer that is under way in a call: who makes it, who stays, who comes; parties by number, 0 for none.
+
+    `referral` is the REFER that asked for it, 0 for an INVITE with Replaces. It stands until who comes has answered;
+    who makes it may be gone before.
+    """
+
+    dn: str
+    by: int
+    stays: int
+    comes: int = 0
+    referral: int = 0
+    referred_by: str = ""
 
 
 class Reporter(Protocol):
@@ -66,6 +83,7 @@ class Calls:
         self.calls: dict[int, CallRecord] = {}
         self.parties: dict[int, PartyRecord] = {}
         self.by_leg: dict[int, int] = {}
+        self.transfers: dict[int, Transfer] = {}
         self._by_dn: dict[str, dict[int, None]] = {}
         self._causes: dict[tuple[int, PartyInput], Cause] = {}
 
@@ -96,8 +114,20 @@ class Calls:
             self.by_leg[leg] = party.party
         if kind in ON_SWITCH:
             self._by_dn.setdefault(dn, {})[party.party] = None
+        transfer = self.transfers.get(call.conn_id)
+        if transfer is not None and not transfer.comes:
+            transfer.comes = party.party
         self.keep(call, party)
         return party
+
+    def move(self, party: PartyRecord, to: CallRecord) -> None:
+        """A party goes over to another call, under whose ConnID it is from now on."""
+        before = self.calls[party.conn_id]
+        before.parties = tuple(number for number in before.parties if number != party.party)
+        party.conn_id = to.conn_id
+        to.parties = (*to.parties, party.party)
+        self.keep(before)
+        self.keep(to, party)
 
     def set_leg(self, party: PartyRecord, leg: int) -> None:
         """The party is reached over this SIP leg from now on, 0 for none."""
@@ -123,12 +153,30 @@ class Calls:
         return [self.parties[party] for party in call.parties]
 
     def other(self, party: PartyRecord) -> PartyRecord | None:
-        """The party at the other end: the one that has, or is about to have, a SIP leg."""
+        """The party at the other end: the one that has, or is about to have, a SIP leg.
+
+        While a transfer is under way, who stays is at the other end of both who makes it and who comes.
+        """
         call = self.calls[party.conn_id]
+        transfer = self.transfers.get(call.conn_id)
+        if transfer is not None and transfer.by:
+            return self.parties[transfer.by if party.party == transfer.stays else transfer.stays]
         for candidate in reversed(self.of(call)):
             if candidate is not party and candidate.kind != "queue":
                 return candidate
         return None
+
+    def caller(self, call: CallRecord) -> PartyRecord:
+        """The party for which the call goes to somebody else: its first one, or who stays in a transfer."""
+        transfer = self.transfers.get(call.conn_id)
+        return self.parties[call.parties[0] if transfer is None else transfer.stays]
+
+    def third(self, call: CallRecord) -> dict[str, Any]:
+        """What the events of a party that a transfer brings say of who makes it."""
+        transfer = self.transfers.get(call.conn_id)
+        if transfer is None:
+            return {}
+        return {"ThirdPartyDN": transfer.dn, "ThirdPartyDNRole": int(DNRole.TransferredBy)}
 
     def queue_of(self, call: CallRecord) -> PartyRecord | None:
         """The Routing Point where the call waits, if it waits."""
@@ -244,20 +292,26 @@ class Calls:
             self._by_dn.pop(party.dn, None)
         for key in [key for key in self._causes if key[0] == party.party]:
             del self._causes[key]
+        transfer = self.transfers.get(call.conn_id)
+        if transfer is not None:
+            transfer.by = 0 if transfer.by == party.party else transfer.by
+            transfer.comes = 0 if transfer.comes == party.party else transfer.comes
         self._core.store.drop("parties", party.party)
         self.keep(call)
 
-    def end(self, now: int, call: CallRecord, out: list[AnyOutput]) -> None:
-        """The call is over: nothing of it stays."""
+    def end(self, now: int, call: CallRecord, out: list[AnyOutput], into: CallRecord | None = None) -> None:
+        """The call is over: nothing of it stays, but for what became of it in another call."""
+        self.transfers.pop(call.conn_id, None)
         for party in self.of(call):
             self.leave(now, party)
         del self.calls[call.conn_id]
         for timer in ("ring", "route"):
             self._core.arm(timer, call.conn_id, None)
         self._core.store.drop("calls", call.conn_id)
-        self.reporter.call_deleted(
-            now, call.conn_id, self._call_event(now, call, MessageType.EventCallDeleted), out
-        )
+        event = self._call_event(now, call, MessageType.EventCallDeleted)
+        if into is not None:
+            event.attributes[Attribute.RefCallUUID] = into.call_uuid
+        self.reporter.call_deleted(now, call.conn_id, event, out)
 
     def _attributes(self, now: int, call: CallRecord) -> dict[int, Value]:
         attributes: dict[int, Value] = {
