@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cluster_core.records import Binding
-from sip_proto import Target, Uri, parse_uri
+from sip_proto import ParseError, Target, Uri, parse_uri
+from sip_proto.same import same_uri
 from sip_proto.uri import address_of, format_address
 
 LISTENERS = {"udp": "sip", "tcp": "sip-tcp", "tls": "sip-tls"}
@@ -16,6 +17,21 @@ def transport_of(uri: Uri) -> str:
         return "tls"
     asked = uri.params.get("transport", "udp").lower()
     return asked if asked in LISTENERS else "udp"
+
+
+def same_contact(one: str, other: str) -> bool:
+    """Whether two contacts are one binding (RFC 3261 sections 10.3 step 7 and 19.1.4)."""
+    if one == other:
+        return True
+    try:
+        return same_uri(parse_uri(one), parse_uri(other))
+    except ParseError:
+        return False
+
+
+def is_late(binding: Binding, call_id: str, cseq: int) -> bool:
+    """Whether a REGISTER came later than a younger one that made the binding (RFC 3261 section 10.3 step 7)."""
+    return binding.call_id == call_id and cseq <= binding.cseq
 
 
 def fixed_binding(contact: str, user: str) -> Binding | None:

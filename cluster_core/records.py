@@ -28,7 +28,8 @@ def as_pairs(value: Any) -> Any:
 
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):
-    """Where a phone is: its contact, the address it registered from, the way back (RFC 3261 10, RFC 3327)."""
+    """Where a phone is: its contact, the address it registered from, the way back, its preference in 1/1000 (RFC 3261
+    10, RFC 3327)."""
 
     contact: str
     listener: str
@@ -41,6 +42,7 @@ class Binding(msgspec.Struct, frozen=True, array_like=True):
     transport: str = "udp"
     flow: int = 0
     node: str = ""
+    q: int = 1000
 
 
 class CallView(msgspec.Struct, frozen=True, array_like=True):

@@ -38,6 +38,7 @@ class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
     `contact` "*" is a SIP-registered phone, whose ownership follows its registration; anything else of an Extension
     belongs to a T-Library registration (seed, DN ownership). For a Trunk it is the next hop, a SIP URI, and `prefix`
     the leading digits that are dialled through it. `sip_cti_control` "talk" says that the phone answers on request.
+    `digest_algorithms` are offered to the phone in this order: MD5, SHA-256 or both.
     """
 
     dn: str
@@ -47,6 +48,7 @@ class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
     prefix: str = ""
     default_dn: str = ""
     sip_cti_control: str = "talk"
+    digest_algorithms: tuple[str, ...] = ("MD5",)
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,6 +71,9 @@ class ConfigError(Exception):
         self.problems = problems
 
 
+DIGEST_ALGORITHMS = ("MD5", "SHA-256")
+"""What a phone may be asked to prove its password by."""
+
 CLUSTER_OPTIONS = ("dn-owner-applications", "smart-proxy-enabled")
 """Options that stand on the DN of the cluster and nowhere else."""
 
@@ -346,6 +349,7 @@ class _Reader:
                 prefix=dn.prefix,
                 default_dn=dn.default_dn,
                 sip_cti_control=dn.sip_cti_control,
+                digest_algorithms=tuple(dn.digest_algorithms),
             )
         return dns, options
 
@@ -364,6 +368,10 @@ class _Reader:
         if dn.sip_cti_control not in ("talk", "none"):
             got = _said(dn.sip_cti_control)
             self.wrong((*path, "sip-cti-control"), f'expected "talk" or "none", got {got}')
+        algorithms = dn.digest_algorithms
+        if not algorithms or not set(algorithms) <= set(DIGEST_ALGORITHMS) or len(set(algorithms)) < len(algorithms):
+            got = _said(", ".join(algorithms))
+            self.wrong((*path, "digest-algorithms"), f"expected {' or '.join(DIGEST_ALGORITHMS)}, or both, got {got}")
         if dn.service_type and kind is not DnType.VOIP_SERVICE:
             self.wrong((*path, "service-type"), f'expected only on a "{DnType.VOIP_SERVICE.value}"')
         if any(char in dn.password for char in "\r\n\0"):

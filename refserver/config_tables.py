@@ -58,6 +58,7 @@ class DnTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     service_type: str = ""
     dn_owner_applications: list[str] = []
     smart_proxy_enabled: bool = False
+    digest_algorithms: list[str] = msgspec.field(default_factory=lambda: ["MD5"])
 
 
 class ClientTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):

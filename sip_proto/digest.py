@@ -119,9 +119,12 @@ class Challenger:
         7616 section 3.3)."""
         return self.challenges(now, stale=stale, proxy=proxy)[0]
 
-    def challenges(self, now: int, *, stale: bool = False, proxy: bool = False) -> list[tuple[str, str]]:
-        """The same for every algorithm, the preferred one first (RFC 8760 section 2.4)."""
-        return [self._challenge(now, algorithm, stale, proxy) for algorithm in self.algorithms]
+    def challenges(
+        self, now: int, *, stale: bool = False, proxy: bool = False, algorithms: Sequence[str] | None = None
+    ) -> list[tuple[str, str]]:
+        """The same for every algorithm, or for those `algorithms` of a user, the preferred one first (RFC 8760
+        section 2.4)."""
+        return [self._challenge(now, name, stale, proxy) for name in self._offered(algorithms)]
 
     def _challenge(self, now: int, algorithm: str, stale: bool, proxy: bool) -> tuple[str, str]:
         self._counter += 1
@@ -132,13 +135,21 @@ class Challenger:
         name = "Proxy-Authenticate" if proxy else "WWW-Authenticate"
         return name, value + ", stale=true" if stale else value
 
-    def check(self, now: int, request: Request, password_of: Callable[[str], str | None]) -> Verdict:
+    def check(
+        self,
+        now: int,
+        request: Request,
+        password_of: Callable[[str], str | None],
+        *,
+        algorithms: Sequence[str] | None = None,
+    ) -> Verdict:
         """Judge the request's credentials for this realm; `password_of` gives None for unknown users, who are judged
         in the same steps as a wrong password (RFC 7616 section 3.4).
 
-        The digest's `uri` need not equal the Request-URI: proxies rewrite that one.
+        The digest's `uri` need not equal the Request-URI: proxies rewrite that one. Credentials by another algorithm
+        than those of the challenge are none (ours).
         """
-        found = self._credentials(request)
+        found = self._credentials(request, self._offered(algorithms))
         if found is None:
             return Verdict(Outcome.MISSING, "")
         username = found.get("username", "")
@@ -148,7 +159,7 @@ class Challenger:
         qop = found.get("qop", "").lower()
         nc = found.get("nc", "")
         algorithm = found.get("algorithm", "MD5").upper()
-        if not (username and response and nonce and uri) or algorithm not in self.algorithms:
+        if not (username and response and nonce and uri):
             return Verdict(Outcome.MALFORMED, username)
         count = 0
         if qop:
@@ -181,7 +192,10 @@ class Challenger:
             return Verdict(Outcome.STALE, username)
         return Verdict(Outcome.OK, username)
 
-    def _credentials(self, request: Message) -> dict[str, str] | None:
+    def _offered(self, algorithms: Sequence[str] | None) -> tuple[str, ...]:
+        return self.algorithms if algorithms is None else known_algorithms(algorithms)
+
+    def _credentials(self, request: Message, offered: tuple[str, ...]) -> dict[str, str] | None:
         values = request.get_all("Authorization") + request.get_all("Proxy-Authorization")
         for value in values:
             try:
@@ -190,7 +204,8 @@ class Challenger:
                 if value[:7].lower() == "digest ":
                     return {}
                 continue
-            if scheme == "digest" and params.get("realm") == self.realm:
+            algorithm = params.get("algorithm", "MD5").upper()
+            if scheme == "digest" and params.get("realm") == self.realm and algorithm in offered:
                 return params
         return None
 

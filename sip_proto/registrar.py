@@ -63,7 +63,8 @@ def contacts(
 
 def contact_value(binding: Binding) -> str:
     """The Contact value that tells a phone of its binding (RFC 3261 section 10.3 step 8)."""
-    return f"<{binding.uri}>;expires={binding.expires_s}"
+    liked = "" if binding.q == 1000 else f";q=0.{binding.q:03}"
+    return f"<{binding.uri}>;expires={binding.expires_s}{liked}"
 
 
 def _seconds(text: str | None, default_s: int) -> int:

@@ -43,7 +43,6 @@ from sip_proto import (
     Ringing,
     Unanswerable,
 )
-from sip_proto.digest import Challenger
 from tlib_proto import Attribute, Message, MessageType
 
 _ALLOW = (("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, NOTIFY"),)
@@ -66,7 +65,7 @@ class SessionController:
         self.control = Control(
             core, requests, self.calls, self.legs, self.delivery, self.routing, self.talk, plan
         )
-        self.registrar = Registrar(core, edge, Challenger(seed, core.settings.realm))
+        self.registrar = Registrar(core, edge, seed)
         self.incoming = Incoming(
             core, self.calls, self.legs, self.registrar, plan, self.delivery, self.routing
         )

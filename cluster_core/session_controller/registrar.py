@@ -5,12 +5,13 @@ An unknown DN is challenged and refused exactly as a known one with a wrong pass
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Protocol
 
 import msgspec
 
-from cluster_core.contacts import transport_of
+from cluster_core.contacts import is_late, same_contact, transport_of
 from cluster_core.core import Core
 from cluster_core.edge import Edge
 from cluster_core.limits import SECOND_US
@@ -48,17 +49,21 @@ class Asked(msgspec.Struct):
     dn: str
     bindings: tuple[PhoneBinding, ...]
     missing: int
+    path: tuple[str, ...] = ()
     refused: bool = False
 
 
 class Registrar:
     """The authentication server and the first to hear of a phone."""
 
-    def __init__(self, core: Core, edge: Edge, challenger: Challenger) -> None:
+    def __init__(self, core: Core, edge: Edge, seed: bytes) -> None:
         self._core = core
         self._sip = edge.sip
         self._out = edge.sip_out
-        self._challenger = challenger
+        self._challenger = Challenger(seed, core.settings.realm, algorithms=("SHA-256", "MD5"))
+        self._locked = [dn for dn in core.settings.dns.values() if dn.type is DnType.EXTENSION and dn.password]
+        # Of the file alone, so that every node and every start says the same of a DN.
+        self._key = hashlib.blake2s("\n".join(f"{dn.dn} {dn.password}" for dn in self._locked).encode()).digest()
         self.bindings: Bindings
         self._asked: dict[int, Asked] = {}
 
@@ -82,8 +87,19 @@ class Registrar:
                 now, given.handle, asked.status, self._out, reason=asked.reason, headers=asked.headers
             )
             return
+        held = self.bindings.bindings(dn)
         if asked and asked[0].uri == "*":
-            asked = [PhoneBinding(b.contact, 0, b.path) for b in self.bindings.bindings(dn)]
+            asked = [PhoneBinding(b.contact, 0, b.path) for b in held]
+        if len([one for one in asked if one.expires_s > 0]) > self._core.limits.bindings_per_dn:
+            reason = f"More Than {self._core.limits.bindings_per_dn} Contacts"
+            self._sip.respond(now, given.handle, 403, self._out, reason=reason)
+            return
+        if any(
+            is_late(b, request.call_id, request.cseq[0]) and any(same_contact(b.contact, one.uri) for one in asked)
+            for b in held
+        ):
+            self._sip.respond(now, given.handle, 500, self._out, reason="Overtaken By A Younger Request")
+            return
         if not asked:
             self._answer(now, Asked(given.handle, dn, (), 0))
             return
@@ -92,7 +108,7 @@ class Registrar:
         except ParseError:
             self._sip.respond(now, given.handle, 400, self._out, reason="Bad Path")
             return
-        waiting = Asked(given.handle, dn, tuple(asked), len(asked))
+        waiting = Asked(given.handle, dn, tuple(asked), len(asked), tuple(request.elements("Path")))
         for contact, binding in zip(asked, bindings, strict=True):
             token = self._core.ids.request()
             self._asked[token] = waiting
@@ -114,10 +130,10 @@ class Registrar:
             return True
         if known is not None and known.type is DnType.EXTENSION and not known.password:
             return True
-        challenge = self.judge(now, given, known)
-        if challenge is None:
+        refused = self.judge(now, given, known)
+        if refused is None:
             return True
-        status, reason, headers = challenge
+        status, reason, headers = refused
         if status == 403:
             text = f"wrong credentials from {given.source[0]}"
             out.append(Fault(Subsystem.CALL_MANAGER, "bad-credentials", text))
@@ -128,14 +144,26 @@ class Registrar:
         self, now: int, given: Requested, known: DnSettings | None
     ) -> tuple[int, str, tuple[tuple[str, str], ...]] | None:
         """None when the credentials are those of the DN, else status, reason and headers to answer."""
-        verdict = self._challenger.check(now, given.request, self._password)
+        algorithms = self._algorithms(given, known)
+        verdict = self._challenger.check(now, given.request, self._password, algorithms=algorithms)
         if verdict.outcome is Outcome.OK and known is not None and verdict.username == known.dn:
             return None
         if verdict.outcome in (Outcome.MISSING, Outcome.STALE):
             stale = verdict.outcome is Outcome.STALE
-            return 401, "Unauthorized", (self._challenger.challenge(now, stale=stale),)
+            return 401, "Unauthorized", tuple(self._challenger.challenges(now, stale=stale, algorithms=algorithms))
         status, reason = _ANSWERS.get(verdict.outcome, (403, "Forbidden"))
         return status, reason, ()
+
+    def _algorithms(self, given: Requested, known: DnSettings | None) -> tuple[str, ...]:
+        """Those of the DN; for anybody else those of one that there is, always the same one, as if it were there."""
+        if known is not None and known.type is DnType.EXTENSION and known.password:
+            return known.digest_algorithms
+        if not self._locked:
+            return ("MD5",)
+        name = user_of(given.request.to.uri) or ""
+        raw = hashlib.blake2s(name.encode("utf-8", "surrogateescape"), key=self._key, digest_size=8).digest()
+        number = int.from_bytes(raw, "big")
+        return self._locked[number % len(self._locked)].digest_algorithms
 
     def _password(self, user: str) -> str | None:
         known = self._core.settings.dns.get(user)
@@ -166,6 +194,7 @@ class Registrar:
             transport=transport,
             flow=given.flow,
             node=self._core.name,
+            q=contact.q,
         )
 
     def _answer(self, now: int, waiting: Asked) -> None:
@@ -180,13 +209,13 @@ class Registrar:
             )
             return
         kept = [b for b in waiting.bindings if b.expires_s > 0]
-        named = {b.uri for b in waiting.bindings}
         wall = self._core.wall_us(now)
         headers = [("Contact", contact_value(b)) for b in kept]
         for other in self.bindings.bindings(waiting.dn):
-            if other.contact not in named:
+            if not any(same_contact(other.contact, b.uri) for b in waiting.bindings):
                 left_s = max(0, other.expires_at_us - wall) // SECOND_US
-                headers.append(("Contact", contact_value(PhoneBinding(other.contact, left_s, other.path))))
+                headers.append(("Contact", contact_value(PhoneBinding(other.contact, left_s, other.path, other.q))))
+        headers += [("Path", hop) for hop in waiting.path]
         self._sip.respond(now, waiting.handle, 200, self._out, headers=headers)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from cluster_core.clients import Client, Clients
-from cluster_core.contacts import fixed_binding
+from cluster_core.contacts import fixed_binding, is_late, same_contact
 from cluster_core.coordinator_records import How, OwnerRecord
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
@@ -57,7 +57,8 @@ class Owned:
         return self._ownership.acting and self._ownership.is_mine(dn) and self.record(dn) is not None
 
     def locate(self, dn: str) -> Located:
-        """Where an owned DN rings: its youngest binding; none when it is out of service.
+        """Where an owned DN rings: of the bindings that its phones like best the youngest; none when it is out of
+        service.
 
         A phone that registered a moment ago rings, though the peers are still asked for their parties on the DN.
         """
@@ -67,19 +68,23 @@ class Owned:
         if record is None or not self.serves(dn) or not (record.in_service or dn in self._asking):
             return Located(None, agent_id)
         if record.bindings:
-            return Located(record.bindings[-1], agent_id)
+            return Located(max(reversed(record.bindings), key=lambda binding: binding.q), agent_id)
         return Located(self._fixed(dn), agent_id)
 
     def bind(self, now: int, dn: str, binding: Binding, expires_us: int, out: list[AnyOutput]) -> bool:
         """A phone registered: keep its binding, or take it away when it expires at once; False if not the owner.
 
-        A DN that is being claimed, or that waits for the node to be a member again, keeps the binding until then.
+        A DN that is being claimed, or that waits for the node to be a member again, keeps the binding until then. What
+        a younger REGISTER has overtaken changes nothing.
         """
         record = self.record(dn) or self._wanted.get(dn)
         if record is None:
             return False
-        kept = tuple(b for b in record.bindings if b.contact != binding.contact)
-        if expires_us > 0:
+        known = [b for b in record.bindings if same_contact(b.contact, binding.contact)]
+        kept = tuple(b for b in record.bindings if b not in known)
+        if any(is_late(b, binding.call_id, binding.cseq) for b in known):
+            kept = record.bindings
+        elif expires_us > 0:
             wall = self._core.wall_us(now)
             fresh = msgspec.structs.replace(binding, expires_at_us=wall + expires_us)
             kept = (*kept, fresh)[-self._core.limits.bindings_per_dn :]

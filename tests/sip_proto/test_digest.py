@@ -91,7 +91,6 @@ def test_proxy_credentials_and_the_old_form_without_qop_are_taken() -> None:
         ("nc=00000001", "nc=+0000001"),
         ("qop=auth", "qop=auth-int"),
         ('cnonce="cn"', 'cnonce=""'),
-        ("algorithm=MD5", "algorithm=SHA-256"),
         ('username="1001"', 'username=""'),
     ],
 )
@@ -184,14 +183,31 @@ def test_algorithms_are_offered_in_order_and_the_first_that_a_client_has_is_answ
         found = digest_answer(challenge, "INVITE", URI, "1001", "secret", "c", algorithms=algorithms)
         assert found is not None
         assert f"algorithm={chosen}," in found[1]
-        assert judge.check(1, register(found), password_of).outcome is not Outcome.MALFORMED
+        assert judge.check(1, register(found), password_of).outcome is Outcome.WRONG
     assert digest_answer(challenge, "INVITE", URI, "1001", "secret", "c", realm="other") is None
 
 
-def test_an_algorithm_or_quality_that_was_not_offered_is_malformed() -> None:
+def test_credentials_by_an_algorithm_that_was_not_offered_are_none() -> None:
+    judge = Challenger(b"s", "r", algorithms=["SHA-256", "MD5"])
+    md5 = asked(judge.challenges(0, algorithms=["MD5"])[0])
+    assert judge.check(1, register(md5), password_of, algorithms=["SHA-256"]) == (Outcome.MISSING, "")
+    sha = asked(judge.challenges(0, algorithms=["SHA-256"])[0], algorithms=["SHA-256"])
+    both = request("REGISTER", URI, more=f"{md5[0]}: {md5[1]}\r\n{sha[0]}: {sha[1]}\r\n")
+    assert judge.check(1, both, password_of, algorithms=["SHA-256"]) == (Outcome.OK, "1001")
+    assert judge.check(1, register(md5), password_of) == (Outcome.OK, "1001")
+
+
+def test_a_user_is_offered_its_own_algorithms() -> None:
+    judge = Challenger(b"s", "r", algorithms=["SHA-256", "MD5"])
+    (only,) = judge.challenges(0, algorithms=["MD5"])
+    assert "algorithm=MD5," in only[1]
+    with pytest.raises(LocalError):
+        judge.challenges(0, algorithms=["SHA-1"])
+
+
+def test_a_quality_that_was_not_offered_is_malformed() -> None:
     sha = Challenger(b"s", "r", algorithms=["SHA-256-sess"], qop=["auth-int"])
     for text in (
-        'algorithm=MD5, qop=auth-int, cnonce="c", nc=00000001',
         'algorithm=SHA-256-sess, qop=auth, cnonce="c", nc=00000001',
         "algorithm=SHA-256-sess",
     ):

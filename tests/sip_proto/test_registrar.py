@@ -16,7 +16,8 @@ def test_bindings_carry_expiry_path_and_preference() -> None:
     )
     path = ("<sip:p1;lr>", "<sip:p2;lr>")
     assert asked == [Binding("sip:a@192.0.2.1:5062", 120, path, 500), Binding("sip:b@h", 600, path, 1000)]
-    assert contact_value(asked[0]) == "<sip:a@192.0.2.1:5062>;expires=120"
+    assert contact_value(asked[0]) == "<sip:a@192.0.2.1:5062>;expires=120;q=0.500"
+    assert contact_value(asked[1]) == "<sip:b@h>;expires=600"
 
 
 def test_no_contact_is_a_query() -> None:
