@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 
 from refserver.mailbox import Closed
-from refserver.phone_agent import MAX_CALLS, PhoneAgent, host_text
+from refserver.phone_agent import TIMEOUT_S
+from refserver.phone_messages import DIGITS, RELAY, MessageSide, relay_body
 from refserver.phone_records import (
     CallState,
-    PhoneCall,
     PhoneError,
     PhoneEvent,
     PhoneEventKind,
@@ -29,16 +29,16 @@ from sip_proto import LocalError, Output
 
 __all__ = ["Phone", "PhoneError", "PhoneEvent", "PhoneEventKind", "PhoneTimeout", "Transport", "main"]
 
-TIMEOUT_S = 10.0
 RETRY_S = 0.02
 
 Kind = PhoneEventKind
 
 
-class Phone(PhoneAgent):
+class Phone(MessageSide):
     """One phone; `registrar` is also where its calls go, by `transport`: "udp", "tcp", or a `Transport` for TLS.
 
-    `talk` says whether it answers on NOTIFY `Event: talk`; without it such a NOTIFY is refused with 489.
+    `talk` says whether it answers on NOTIFY `Event: talk`; without it such a NOTIFY is refused with 489. `busy`
+    refuses every call with 486, and may change. A `direct` phone calls a URI's own address instead of the registrar.
     Methods without a call number act on the newest call. Events are kept, unread, up to a bound.
     """
 
@@ -51,27 +51,16 @@ class Phone(PhoneAgent):
         """Take the registration back."""
         await self._registration.unregister(timeout_s)
 
-    async def call(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> int:
-        """Call a number or SIP URI; returns the call's number. Its fate comes as events."""
+    async def call(self, target: str, headers: Sequence[tuple[str, str]] = (), *, late: bool = False) -> int:
+        """Call a number or SIP URI, `late` without an offer; returns the call's number. Its fate comes as events."""
         await self.start()
-        if len(self.calls) >= MAX_CALLS:
-            raise PhoneError(f"{len(self.calls)} calls already")
         out: list[Output] = []
-        uri = target if target.startswith(("sip:", "sips:")) else f"sip:{target}@{self.domain}"
-        call_id = f"{secrets.token_hex(12)}@{host_text(self.address[0])}"
-        call = self._new_call(0, CallState.CALLING, uri, call_id)
-        call.uri = uri
-        self._invite(call, out, headers)
+        try:
+            call = self._place(self._uri_of(target), late, headers, out)
+        except LocalError as error:
+            raise PhoneError(f"{self.number}: {target}: {error}") from None
         self.perform(out)
         return call.number
-
-    def _pick(self, number: int | None, *states: CallState) -> PhoneCall:
-        if number is not None and number in self.calls and self.calls[number].state in states:
-            return self.calls[number]
-        fitting = [call for call in self.calls.values() if call.state in states]
-        if number is not None or not fitting:
-            raise PhoneError(f"{self.number}: no call that is {' or '.join(s.name.lower() for s in states)}")
-        return fitting[-1]
 
     async def answer(self, call: int | None = None) -> None:
         """Answer a call that rings here; the event `established` follows its ACK."""
@@ -118,33 +107,44 @@ class Phone(PhoneAgent):
 
     async def _change(self, number: int | None, hold: bool, timeout_s: float) -> None:
         call = self._pick(number, CallState.ESTABLISHED)
-        kinds = (Kind.HELD if hold else Kind.RETRIEVED, Kind.FAILED, Kind.ENDED)
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    await self._start_change(call, hold)
-                    event = await self.wait_for(kinds, call=call.number, timeout_s=timeout_s)
-                    if event.status != 491:
-                        break
-                    await asyncio.sleep(secrets.randbelow(200) / 1_000)  # RFC 3261 section 14.1
-        except TimeoutError:
-            raise PhoneTimeout(f"phone {self.number}: not {kinds[0]} within {timeout_s:g} s") from None
-        if event.kind in (Kind.FAILED, Kind.ENDED):
-            raise PhoneError(f"{self.number}: {event.kind}: {event.status} {event.text}", event.status)
-
-    async def _start_change(self, call: PhoneCall, hold: bool) -> None:
-        """Send the re-INVITE as soon as no other is under way."""
         while True:
             out: list[Output] = []
             try:
-                self._reinvite(call, hold, out)
+                outcome = self._offer(call, hold, out)
             except LocalError as error:
                 if call.state != CallState.ESTABLISHED:
                     raise PhoneError(f"{self.number}: {error}") from None
                 await asyncio.sleep(RETRY_S)
-            else:
-                self.perform(out)
+                continue
+            self.perform(out)
+            try:
+                await self._outcome(call, outcome, Kind.HELD if hold else Kind.RETRIEVED, timeout_s)
                 return
+            except PhoneError as error:
+                if error.status != 491:
+                    raise
+            await asyncio.sleep(secrets.randbelow(200) / 1_000)  # RFC 3261 section 14.1
+
+    async def send_digits(self, digits: str, call: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        """Send digits (0-9, A-D, *, #) one by one, an INFO each; raises `PhoneError` when one is refused."""
+        if not DIGITS.fullmatch(digits.upper()):
+            raise PhoneError(f"{digits!r} are no digits: 1 to 64 of 0-9, A-D, * and #")
+        picked = self._pick(call, CallState.ESTABLISHED)
+        for digit in digits.upper():
+            out: list[Output] = []
+            try:
+                handle = self._endpoint.send(
+                    self._now(), picked.leg, "INFO", out, body=relay_body(digit), content_type=RELAY
+                )
+            except LocalError as error:
+                raise PhoneError(f"{self.number}: {error}") from None
+            await self._answer_of(handle, out, f"digit {digit}", timeout_s)
+
+    async def send_message(self, target: str, text: str, timeout_s: float = TIMEOUT_S) -> int:
+        """Send a text to a number or SIP URI; the status of its 2xx. Raises `PhoneError` with the status otherwise."""
+        uri = self._uri_of(target)
+        answer = await self._ask("MESSAGE", uri, f"message to {target}", text.encode(), "text/plain", timeout_s)
+        return answer.status
 
     async def events(self) -> AsyncIterator[PhoneEvent]:
         """Every event not yet read, in order, until the phone is closed."""

@@ -8,6 +8,8 @@ import msgspec
 
 from refserver.phone_media import Media
 
+MAX_EVENT_TEXT = 4_096
+
 
 class PhoneError(Exception):
     """A phone's request failed; `status` is the SIP status that came, 0 for none."""
@@ -28,6 +30,7 @@ class PhoneEventKind(StrEnum):
     UNREGISTERED = "unregistered"
     REGISTRATION_FAILED = "registration-failed"
     INCOMING = "incoming"
+    REFUSED = "refused"
     RINGING = "ringing"
     ESTABLISHED = "established"
     TALK = "talk"
@@ -35,19 +38,26 @@ class PhoneEventKind(StrEnum):
     RETRIEVED_BY_PEER = "retrieved-by-peer"
     HELD = "held"
     RETRIEVED = "retrieved"
+    OFFER_REFUSED = "offer-refused"
+    DIGIT = "digit"
+    MESSAGE = "message"
     CANCELLED = "cancelled"
     FAILED = "failed"
     ENDED = "ended"
 
 
 class PhoneEvent(msgspec.Struct, frozen=True):
-    """One thing that happened; `call` is the phone's own number of the call, 0 for none."""
+    """One thing that happened; `call` is the phone's own number of the call, 0 for none.
+
+    `detail` has what only this kind of event tells, by keys that docs/phone.md lists.
+    """
 
     kind: PhoneEventKind
     call: int = 0
     status: int = 0
     peer: str = ""
     text: str = ""
+    detail: dict[str, str | int] = {}
 
 
 class CallState(IntEnum):
@@ -62,7 +72,11 @@ class CallState(IntEnum):
 
 
 class PhoneCall(msgspec.Struct, eq=False):
-    """One call of a phone: its leg of the endpoint, the other end's address and the session's description."""
+    """One call of a phone: its leg of the endpoint, the other end's address and the session's description.
+
+    `offer` is the body of the INVITE that came, `holds` what the peer agreed to last, `described` that both ends
+    know the session, `early` our description in a 183; `owes_answer`: the peer's answer to our offer is on its way.
+    """
 
     number: int
     leg: int
@@ -71,10 +85,13 @@ class PhoneCall(msgspec.Struct, eq=False):
     media: Media
     call_id: str
     offer: bytes = b""
-    reinviting: bool = False
-    wants_hold: bool = False
+    holds: bool = False
     owes_answer: bool = False
     challenges: int = 0
     cseq: int = 1
     uri: str = ""
     tag: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    late: bool = False
+    described: bool = False
+    early: bytes = b""

@@ -1,0 +1,347 @@
+"""The calls of a test phone: what comes of them, and their descriptions (RFC 3261, RFC 3264)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+
+import msgspec
+
+from refserver.phone_agent import ALLOW, LISTENER, MAX_CALLS, Kind, Lines, PhoneAgent, host_text
+from refserver.phone_media import Media
+from refserver.phone_records import CallState, PhoneCall, PhoneError, PhoneTimeout
+from sip_proto import (
+    Acked,
+    Answered,
+    Cancelled,
+    Ended,
+    Failed,
+    Invited,
+    LocalError,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
+    Output,
+    Request,
+    Requested,
+    Ringing,
+)
+
+_ANSWER_AFTER = re.compile(r";[ \t]*answer-after[ \t]*=[ \t]*0[ \t]*(?:[;,]|$)", re.IGNORECASE)
+
+Outcome = tuple[Kind, int, str]
+"""What came of an offer: held, retrieved, offer-refused or ended; status; text."""
+
+
+class PendingOffer(msgspec.Struct):
+    """An offer of ours that waits for its answer: whether it holds, and who waits."""
+
+    hold: bool
+    outcome: asyncio.Future[Outcome]
+
+    def settle(self, kind: Kind, status: int, text: str) -> None:
+        """Tell who waits, if somebody still does."""
+        if not self.outcome.done():
+            self.outcome.set_result((kind, status, text))
+
+
+class CallSide(PhoneAgent):
+    """Calls by number, and the legs of the endpoint that they stand for (ours)."""
+
+    _legs: dict[int, int]
+    _pending: dict[int, list[PendingOffer]]
+    _last_call: int
+
+    async def start(self) -> None:
+        """Open the socket; `register` and `call` do it when need be. OSError when it cannot be."""
+        if self._wires is None:
+            self._legs = {}
+            self._pending = {}
+            self._last_call = 0
+        await super().start()
+
+    def _heard(self, item: Output, out: list[Output]) -> None:
+        if isinstance(item, Invited):
+            self._invited(item, out)
+        elif isinstance(item, Requested):
+            self._requested(item, out)
+        elif isinstance(item, Ringing):
+            self._rings(item)
+        elif isinstance(item, Answered):
+            self._answered(item, out)
+        elif isinstance(item, Failed):
+            self._failed(item, out)
+        elif isinstance(item, Acked):
+            self._acked(item)
+        elif isinstance(item, Cancelled):
+            self._gone(item.leg, Kind.CANCELLED)
+        elif isinstance(item, Ended):
+            self._gone(item.leg, Kind.ENDED, text=item.why)
+        elif isinstance(item, Offered):
+            self._offered(item, out)
+        elif isinstance(item, OfferAnswered):
+            self._offer_answered(item, out)
+        elif isinstance(item, OfferRefused):
+            self._offer_refused(item)
+        else:
+            super()._heard(item, out)
+
+    # the table of calls
+
+    def _pick(self, number: int | None, *states: CallState) -> PhoneCall:
+        if number is not None and number in self.calls and self.calls[number].state in states:
+            return self.calls[number]
+        fitting = [call for call in self.calls.values() if call.state in states]
+        if number is not None or not fitting:
+            raise PhoneError(f"{self.number}: no call that is {' or '.join(s.name.lower() for s in states)}")
+        return fitting[-1]
+
+    def _call_of(self, leg: int) -> PhoneCall | None:
+        number = self._legs.get(leg)
+        return None if number is None else self.calls.get(number)
+
+    def _new_call(self, leg: int, state: CallState, peer: str, call_id: str) -> PhoneCall:
+        self._last_call += 1
+        media = Media(self.address[0], secrets.randbelow(2**31))
+        call = PhoneCall(self._last_call, leg, state, peer, media, call_id, tag=secrets.token_hex(8))
+        self.calls[call.number] = call
+        self._legs[leg] = call.number
+        return call
+
+    def _gone(self, leg: int, kind: Kind, status: int = 0, text: str = "") -> None:
+        call = self._call_of(leg)
+        self._legs.pop(leg, None)
+        if call is None:
+            return
+        call.state = CallState.GONE
+        del self.calls[call.number]
+        for pending in self._pending.pop(call.number, ()):
+            pending.settle(Kind.ENDED, status, text)
+        self._tell(kind, call, status, text)
+
+    # calls of ours
+
+    def _place(self, uri: str, late: bool, headers: Lines, out: list[Output]) -> PhoneCall:
+        """Start a call to a URI; LocalError when it cannot be, and then there is no call."""
+        if len(self.calls) >= MAX_CALLS:
+            raise PhoneError(f"{len(self.calls)} calls already")
+        call_id = f"{secrets.token_hex(12)}@{host_text(self.address[0])}"
+        call = self._new_call(0, CallState.CALLING, uri, call_id)
+        call.uri = uri
+        call.late = late
+        call.headers = tuple(headers)
+        try:
+            self._invite(call, out, ())
+        except (LocalError, PhoneError):
+            del self.calls[call.number]
+            self._legs.pop(call.leg, None)
+            raise
+        return call
+
+    def _invite(self, call: PhoneCall, out: list[Output], credentials: Lines) -> None:
+        self._legs.pop(call.leg, None)
+        call.leg = self._endpoint.invite(
+            self._now(),
+            out,
+            listener=LISTENER,
+            destination=self._destination(call.uri),
+            uri=call.uri,
+            from_=self.identity,
+            to=f"<{call.uri}>",
+            contact=self.contact,
+            headers=(*call.headers, *credentials),
+            body=b"" if call.late else call.media.offer(),
+            call_id=call.call_id,
+            cseq=call.cseq,
+            from_tag=call.tag,
+        )
+        self._legs[call.leg] = call.number
+
+    def _rings(self, item: Ringing) -> None:
+        call = self._call_of(item.leg)
+        if call is not None:
+            self._tell(Kind.RINGING, call, item.response.status)
+
+    def _answered(self, item: Answered, out: list[Output]) -> None:
+        call = self._call_of(item.leg)
+        if call is None:
+            return
+        call.state = CallState.ESTABLISHED
+        body = b""
+        if call.late and not call.described:
+            described = call.media.answer(item.response.body)
+            if described is None:
+                self._endpoint.ack(self._now(), item.leg, out)
+                self._endpoint.bye(self._now(), item.leg, out)
+                self._gone(item.leg, Kind.FAILED, 488, "no common format")
+                return
+            body = described
+        elif not call.described:
+            call.media.read(item.response.body)
+        call.described = True
+        self._endpoint.ack(self._now(), item.leg, out, body=body)
+        self._tell(Kind.ESTABLISHED, call, item.response.status)
+
+    def _failed(self, item: Failed, out: list[Output]) -> None:
+        call = self._call_of(item.leg)
+        if call is None:
+            return
+        if item.status in (401, 407) and item.response is not None and call.challenges < 3:
+            call.challenges += 1
+            call.cseq += 1
+            credentials = self.credentials(item.response, "INVITE", call.uri, 1)
+            if credentials is not None:
+                self._invite(call, out, (credentials,))
+                return
+        self._gone(item.leg, Kind.FAILED, item.status, item.response.reason if item.response else "")
+
+    # calls of others
+
+    def _invited(self, item: Invited, out: list[Output]) -> None:
+        request = item.request
+        if self.busy or len(self.calls) >= MAX_CALLS:
+            self._endpoint.reject(self._now(), item.leg, 486, out)
+            self._tell(Kind.REFUSED, None, 486, "busy", request.from_.uri)
+            return
+        call = self._new_call(item.leg, CallState.INCOMING, request.from_.uri, request.call_id)
+        call.offer = request.body
+        self._endpoint.provisional(self._now(), item.leg, 180, out)
+        self._tell(Kind.INCOMING, call, text=request.uri)
+        if self.auto_answer or _wants_answer(request):
+            self._accept(call, out)
+
+    def _accept(self, call: PhoneCall, out: list[Output]) -> None:
+        body = call.early or call.media.answer(call.offer)
+        if body is None:
+            self._endpoint.reject(self._now(), call.leg, 488, out)
+            self._gone(call.leg, Kind.FAILED, 488, "no common format")
+            return
+        call.owes_answer = not call.offer
+        call.state = CallState.ANSWERED
+        self._endpoint.accept(self._now(), call.leg, out, body=body)
+
+    def _acked(self, item: Acked) -> None:
+        call = self._call_of(item.leg)
+        if call is None:
+            return
+        if call.owes_answer:
+            call.owes_answer = False
+            self._heard_description(call, item.request.body)
+        if call.state == CallState.ANSWERED:
+            call.state = CallState.ESTABLISHED
+            self._tell(Kind.ESTABLISHED, call, 200)
+
+    # what is asked within a call, and outside
+
+    def _requested(self, item: Requested, out: list[Output]) -> None:
+        call = self._call_of(item.leg) if item.leg else None
+        if item.request.method == "OPTIONS":
+            self._endpoint.respond(self._now(), item.handle, 200, out, headers=(("Allow", ALLOW),))
+        elif item.request.method == "NOTIFY":
+            self._notified(item, call, out)
+        else:
+            self._endpoint.respond(self._now(), item.handle, 405, out, headers=(("Allow", ALLOW),))
+
+    def _notified(self, item: Requested, call: PhoneCall | None, out: list[Output]) -> None:
+        now = self._now()
+        package = (item.request.get("Event") or "").partition(";")[0].strip().lower()
+        if package != "talk" or not self.talk:
+            self._endpoint.respond(now, item.handle, 489, out, headers=(("Allow-Events", "talk"),))
+        elif call is None:
+            self._endpoint.respond(now, item.handle, 481, out)
+        else:
+            self._endpoint.respond(now, item.handle, 200, out)
+            self._tell(Kind.TALK, call)
+            if call.state == CallState.INCOMING:
+                self._accept(call, out)
+            elif call.state == CallState.ESTABLISHED and call.media.held and call.number not in self._pending:
+                self._offer(call, False, out)
+
+    # offers within a call
+
+    def _offer(self, call: PhoneCall, hold: bool, out: list[Output]) -> asyncio.Future[Outcome]:
+        """Offer a description that holds or does not; its outcome. LocalError when it cannot be asked for."""
+        before = call.media.held
+        call.media.held = hold
+        try:
+            self._endpoint.offer(self._now(), call.leg, out, body=call.media.offer())
+        except LocalError:
+            call.media.held = before
+            raise
+        pending = PendingOffer(hold, self._loop.create_future())
+        self._pending.setdefault(call.number, []).append(pending)
+        return pending.outcome
+
+    def _settled(self, call: PhoneCall) -> PendingOffer | None:
+        """The oldest offer that waits: they are answered in the order in which they were made."""
+        pending = self._pending.get(call.number)
+        if not pending:
+            return None
+        if len(pending) == 1:
+            del self._pending[call.number]
+        return pending.pop(0)
+
+    async def _outcome(self, call: PhoneCall, outcome: asyncio.Future[Outcome], what: Kind, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                kind, status, text = await asyncio.shield(outcome)
+        except TimeoutError:
+            raise PhoneTimeout(f"phone {self.number}: not {what} within {timeout_s:g} s") from None
+        if kind in (Kind.OFFER_REFUSED, Kind.ENDED):
+            raise PhoneError(f"{self.number}: call {call.number}: {kind}: {status} {text}".rstrip(), status)
+
+    def _offered(self, item: Offered, out: list[Output]) -> None:
+        call = self._call_of(item.leg)
+        if call is None:
+            self._endpoint.refuse_offer(self._now(), item.leg, 481, out)
+            return
+        before = call.media.held_by_peer
+        offer = item.request.body
+        body = call.media.answer(offer)
+        if body is None:
+            self._endpoint.refuse_offer(self._now(), item.leg, 488, out)
+            return
+        call.owes_answer = not offer
+        self._endpoint.answer_offer(self._now(), item.leg, out, body=body)
+        self._tell_hold(call, before)
+
+    def _offer_answered(self, item: OfferAnswered, out: list[Output]) -> None:
+        self._endpoint.ack(self._now(), item.leg, out)
+        call = self._call_of(item.leg)
+        if call is None:
+            return
+        self._heard_description(call, item.response.body)
+        pending = self._settled(call)
+        if pending is not None:
+            call.holds = pending.hold
+            kind = Kind.HELD if call.holds else Kind.RETRIEVED
+            pending.settle(kind, item.response.status, "")
+            self._tell(kind, call, item.response.status)
+
+    def _offer_refused(self, item: OfferRefused) -> None:
+        call = self._call_of(item.leg)
+        if call is None:
+            return
+        text = item.response.reason if item.response else "no answer"
+        pending = self._settled(call)
+        if pending is not None:
+            pending.settle(Kind.OFFER_REFUSED, item.status, text)
+            if call.number not in self._pending:
+                call.media.held = call.holds
+            self._tell(Kind.OFFER_REFUSED, call, item.status, text)
+
+    def _heard_description(self, call: PhoneCall, body: bytes) -> None:
+        before = call.media.held_by_peer
+        call.media.read(body)
+        self._tell_hold(call, before)
+
+    def _tell_hold(self, call: PhoneCall, before: bool) -> None:
+        after = call.media.held_by_peer
+        if after != before:
+            self._tell(Kind.HELD_BY_PEER if after else Kind.RETRIEVED_BY_PEER, call)
+
+
+def _wants_answer(request: Request) -> bool:
+    """Whether the caller asks the phone to answer at once, as for a call that a program makes on it."""
+    return any(_ANSWER_AFTER.search(value) for value in request.get_all("Call-Info"))
