@@ -357,3 +357,37 @@ def test_a_full_table_still_refuses_a_request_out_of_order() -> None:
     assert isinstance(out[0], Transmit)
     assert out[0].data.startswith(b"SIP/2.0 500 CSeq")
     assert end.counts()["servers"] == 1
+
+
+def test_a_copy_by_a_stream_of_what_came_as_a_datagram_is_the_same_request_and_answered_by_datagram() -> None:
+    end = endpoint("b")
+    out: list[object] = []
+    end.receive_datagram(0, "udp", A, request_bytes("OPTIONS"), out)  # type: ignore[arg-type]
+    (asked,) = out
+    assert isinstance(asked, Requested)
+    end.respond(0, asked.handle, 200, out)  # type: ignore[arg-type]
+    end.stream_opened(0, 7, "tcp", ("192.0.2.1", 40_000), out)  # type: ignore[arg-type]
+    out.clear()
+    copy = request_bytes("OPTIONS", via="SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK1;rport")
+    end.receive_stream(1, 7, copy, out)  # type: ignore[arg-type]
+    (again,) = out
+    assert isinstance(again, Transmit)
+    assert again.destination == A
+    assert b"Via: SIP/2.0/UDP" in again.data
+
+
+def test_a_copy_by_datagram_of_what_came_by_a_stream_is_answered_by_the_stream() -> None:
+    end, leg = called("sip:alice@192.0.2.1")
+    out: list[object] = []
+    end.provisional(0, leg, 180, out)  # type: ignore[arg-type]
+    stranger = ("203.0.113.9", 5060)
+    out.clear()
+    copy = request_bytes(via="SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKc")
+    end.receive_datagram(1, "udp", stranger, copy, out)  # type: ignore[arg-type]
+    ((flow, data),) = sent(out)
+    assert flow == 7
+    assert data.startswith(b"SIP/2.0 180")
+    end.stream_closed(2, 7, [])
+    out.clear()
+    end.receive_datagram(3, "udp", stranger, copy, out)  # type: ignore[arg-type]
+    assert out == [Connect(-1, "tcp", "tcp", A)]
