@@ -45,6 +45,7 @@ from sip_proto.records import (
     TransmitStream,
     Unanswerable,
 )
+from sip_proto.records_referral import ReferAnswered, ReferEnded, ReferProgress, Referred
 from sip_proto.registrar import Binding, contact_value, contacts
 from sip_proto.registration import (
     Register,
@@ -55,6 +56,7 @@ from sip_proto.registration import (
     RegistrationSettings,
     Unregistered,
 )
+from sip_proto.replaces import write_replaces
 from sip_proto.resolve import Naptr, Query, Resolved, ResolveOutput, Resolver, Srv, Target
 from sip_proto.same import Telephone, same_uri, telephone
 from sip_proto.sdp import Codec, Sdp, Stream, audio, audio_answer, parse_sdp
@@ -62,6 +64,7 @@ from sip_proto.settings import EndpointSettings
 from sip_proto.timers import TimerTable
 from sip_proto.uri import Address, Uri, parse_uri, sip_uri, write_uri
 from sip_proto.validate import Rejection, validate
+from sip_proto.values_event import DialogId
 
 __all__ = [
     "Account",
@@ -78,6 +81,7 @@ __all__ = [
     "Dialog",
     "DialogChanged",
     "DialogEnded",
+    "DialogId",
     "Disconnect",
     "Ended",
     "Endpoint",
@@ -102,6 +106,10 @@ __all__ = [
     "ParseError",
     "Part",
     "Query",
+    "ReferAnswered",
+    "ReferEnded",
+    "ReferProgress",
+    "Referred",
     "Register",
     "Registered",
     "Registration",
@@ -159,5 +167,6 @@ __all__ = [
     "sip_uri",
     "telephone",
     "validate",
+    "write_replaces",
     "write_uri",
 ]

@@ -10,14 +10,14 @@ from sip_proto.framing import BrokenFraming, KeepAlive
 from sip_proto.message import Request
 from sip_proto.parser import parse
 from sip_proto.records import Dialog, Disconnect, Output, TransmitStream, Unanswerable
-from sip_proto.subscription import SubscriptionSide
+from sip_proto.referral import ReferralSide
 from sip_proto.tables import Input, LegState
 from sip_proto.transactions import BOUND_TIMER, ClientTransaction
 from sip_proto.uri import Address
 from sip_proto.validate import Rejection
 
 
-class Endpoint(SubscriptionSide):
+class Endpoint(ReferralSide):
     """A user agent without sockets, clock or dice: inputs append records to `out`, time comes as
     microseconds (ours).
 
@@ -125,6 +125,7 @@ class Endpoint(SubscriptionSide):
         """Drop a leg and its transactions without a word to anyone (ours)."""
         found = self._leg(leg)
         found.announced = False
+        self._forget_referrals(leg)
         for tx in [tx for tx in self._tx.by_handle.values() if tx.leg == leg]:
             self._tx.drop(tx)
         self._drop_leg(found, out)
@@ -149,6 +150,8 @@ class Endpoint(SubscriptionSide):
                     self._client_expired(now, tx, out)
             elif handle in self._usages:
                 self._usage_due(now, self._usages[handle], timer, out)
+            elif handle in self._referrals:
+                self._referral_due(now, self._referrals[handle], out)
             elif timer == ACCEPTED_TIMER:
                 self._accept_again(now, self._legs[handle], out)
             else:
@@ -164,6 +167,7 @@ class Endpoint(SubscriptionSide):
             "legs": len(self._legs),
             "dialogs": len(self._by_dialog),
             "subscriptions": len(self._usages),
+            "referrals": len(self._referrals),
             "clients": len(self._tx.clients),
             "servers": len(self._tx.servers),
             "merged": len(self._tx.merged),
@@ -179,6 +183,11 @@ class Endpoint(SubscriptionSide):
         for handle, usage in self._usages.items():
             assert usage.id == handle == self._by_usage[usage.key()]
             assert handle * 8 + ACK_TIMER in self._timers
+        assert sum(len(of) for of in self._referrals_of.values()) == len(self._referrals)
+        for handle, referral in self._referrals.items():
+            assert referral.id == handle
+            assert handle in self._referrals_of[referral.leg]
+            assert self._legs[referral.leg].announced
         assert len(self._legs) == len(self._by_dialog)
         for handle, leg in self._legs.items():
             assert leg.id == handle == self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]

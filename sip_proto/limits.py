@@ -24,6 +24,8 @@ class Limits(msgspec.Struct, frozen=True):
     records: int = 32
     targets: int = 32
     subscriptions: int = 50_000
+    referrals: int = 10_000
+    leg_referrals: int = 8
 
 
 class Timings(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import msgspec
 
 from sip_proto.message import Request, Response
+from sip_proto.records_referral import ReferAnswered, ReferEnded, ReferProgress, Referred
 from sip_proto.uri import Address
 
 
@@ -281,6 +282,10 @@ Output = (
     | Notified
     | RenewalRefused
     | SubscriptionEnded
+    | Referred
+    | ReferAnswered
+    | ReferProgress
+    | ReferEnded
     | DialogChanged
     | DialogEnded
     | Rejected

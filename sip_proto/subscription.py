@@ -390,7 +390,7 @@ class SubscriptionSide(CalleeSide):
             super()._outside_dialog(now, origin, request, key, out)
             return
         merge = (request.from_.tag, request.call_id, str(request.cseq[0]), "SUBSCRIBE")
-        package, event_id = _event(request)
+        package, event_id = event_of(request)
         if merge in self._tx.merged:
             self._refuse(now, origin, request, Rejection(482, "Loop Detected"), out)
         elif package not in events:
@@ -415,7 +415,7 @@ class SubscriptionSide(CalleeSide):
     def _within_dialog(self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]) -> None:
         usage = None
         if request.method in ("SUBSCRIBE", "NOTIFY"):
-            found = self._by_usage.get((request.call_id, request.to.tag, *_event(request)))
+            found = self._by_usage.get((request.call_id, request.to.tag, *event_of(request)))
             usage = None if found is None else self._usages[found]
         if usage is None:
             super()._within_dialog(now, origin, request, key, out)
@@ -480,8 +480,8 @@ class SubscriptionSide(CalleeSide):
             usage.flow = origin.flow
 
 
-def _event(request: Request) -> tuple[str, str]:
-    """Package and id, empty when the header is missing or broken."""
+def event_of(request: Request) -> tuple[str, str]:
+    """Package and id of its Event, empty when the header is missing or broken (RFC 6665 section 8.2.1)."""
     try:
         event = read_event(request.get("Event") or "")
     except ParseError:

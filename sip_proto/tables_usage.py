@@ -1,5 +1,5 @@
-"""The state machines of a registration (client side) and of a subscription (both sides) as data (RFC 3261 section 10.2,
-RFC 6665 section 4).
+"""The state machines of a registration (client side), of a subscription and of a referral (both sides) as data (RFC
+3261 section 10.2, RFC 6665 section 4, RFC 3515 section 2.4).
 
 Inputs are first what the program asks (a missing row is the caller's fault), then what the peer or time brings (a
 missing row is ignored, or answered by the machine).
@@ -114,4 +114,68 @@ SUBSCRIPTION_TRANSITIONS: dict[tuple[SubscriptionState, SubscriptionInput], Subs
     (_U.SERVING, _V.GOT_REFUSAL): _U.GONE,
     (_U.SERVING, _V.GOT_SUBSCRIBE): _U.SERVING,
     (_U.SERVING, _V.EXPIRED): _U.GONE,
+}
+
+
+class ReferralState(IntEnum):
+    """ASKING to ANSWER_DUE (the last NOTIFY overtook the answer) are of who sent the REFER, ASKED and REPORTING of who
+    got it."""
+
+    ASKING = 0
+    WATCHING = 1
+    ANSWER_DUE = 2
+    ASKED = 3
+    REPORTING = 4
+    GONE = 5
+
+
+class ReferralInput(IntEnum):
+    """ACCEPT_SILENT and GOT_SILENT are a 2xx after which nothing is reported, END is the report of a final response,
+    GOT_LEAVE a SUBSCRIBE that gives the reports back, LEG_ENDED the end of the call that the REFER was sent in."""
+
+    ACCEPT = 0
+    ACCEPT_SILENT = 1
+    REJECT = 2
+    REPORT = 3
+    END = 4
+    GOT_SUCCESS = 5
+    GOT_SILENT = 6
+    GOT_REFUSAL = 7
+    GOT_NOTIFY = 8
+    GOT_END = 9
+    GOT_SUBSCRIBE = 10
+    GOT_LEAVE = 11
+    EXPIRED = 12
+    LEG_ENDED = 13
+
+
+_F, _J = ReferralState, ReferralInput
+
+REFERRAL_TRANSITIONS: dict[tuple[ReferralState, ReferralInput], ReferralState] = {
+    (_F.ASKING, _J.GOT_SUCCESS): _F.WATCHING,
+    (_F.ASKING, _J.GOT_SILENT): _F.GONE,
+    (_F.ASKING, _J.GOT_REFUSAL): _F.GONE,
+    (_F.ASKING, _J.GOT_NOTIFY): _F.ASKING,
+    (_F.ASKING, _J.GOT_END): _F.ANSWER_DUE,
+    (_F.ASKING, _J.LEG_ENDED): _F.GONE,
+    (_F.WATCHING, _J.GOT_NOTIFY): _F.WATCHING,
+    (_F.WATCHING, _J.GOT_END): _F.GONE,
+    (_F.WATCHING, _J.EXPIRED): _F.GONE,
+    (_F.WATCHING, _J.LEG_ENDED): _F.GONE,
+    (_F.ANSWER_DUE, _J.GOT_SUCCESS): _F.GONE,
+    (_F.ANSWER_DUE, _J.GOT_SILENT): _F.GONE,
+    (_F.ANSWER_DUE, _J.GOT_REFUSAL): _F.GONE,
+    (_F.ANSWER_DUE, _J.LEG_ENDED): _F.GONE,
+    (_F.ASKED, _J.ACCEPT): _F.REPORTING,
+    (_F.ASKED, _J.ACCEPT_SILENT): _F.GONE,
+    (_F.ASKED, _J.REJECT): _F.GONE,
+    (_F.ASKED, _J.EXPIRED): _F.GONE,
+    (_F.ASKED, _J.LEG_ENDED): _F.GONE,
+    (_F.REPORTING, _J.REPORT): _F.REPORTING,
+    (_F.REPORTING, _J.END): _F.GONE,
+    (_F.REPORTING, _J.GOT_REFUSAL): _F.GONE,
+    (_F.REPORTING, _J.GOT_SUBSCRIBE): _F.REPORTING,
+    (_F.REPORTING, _J.GOT_LEAVE): _F.GONE,
+    (_F.REPORTING, _J.EXPIRED): _F.GONE,
+    (_F.REPORTING, _J.LEG_ENDED): _F.GONE,
 }

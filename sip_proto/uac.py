@@ -215,12 +215,12 @@ class CallerSide(Core):
         found = self._leg(leg)
         state = found.ask(LegInput.BYE)
         extra = header_lines(headers)
+        self._refuse_pending(now, found, out)
         if found.state is LegState.ACCEPTED:
             found.bye = extra
         else:
             if found.owed_cseq:
                 self._acknowledge(now, found, out)
-            self._refuse_pending(now, found, out)
             self._send_bye(now, found, extra, out)
         found.state = state
         self._unannounce(found, out)

@@ -305,7 +305,13 @@ class CalleeSide(CallerSide):
             leg.incoming = tx.handle
             out.append(Offered(leg.id, request))
         else:
-            out.append(Requested(tx.handle, request, leg.id, *origin))
+            self._take_request(now, leg, tx, request, origin, out)
+
+    def _take_request(
+        self, now: int, leg: Leg, tx: ServerTransaction, request: Request, origin: Hop, out: list[Output]
+    ) -> None:
+        """Whoever knows what a request in a live leg is for takes it; the program gets the others."""
+        out.append(Requested(tx.handle, request, leg.id, *origin))
 
     def _find(self, request: Request) -> Leg | None:
         handle = self._by_dialog.get((request.call_id, request.to.tag))

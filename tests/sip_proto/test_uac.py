@@ -104,6 +104,7 @@ def test_a_call_rings_is_answered_and_later_answers_are_acknowledged_alike() -> 
         "servers": 0,
         "merged": 0,
         "subscriptions": 0,
+        "referrals": 0,
         "flows": 0,
         "timers": 0,
     }

@@ -1,0 +1,418 @@
+"""Transfers in the calls of an Endpoint: REFER both ways, and the reports of what came of it (RFC 3515, RFC 4488)."""
+
+import re
+
+from sip_proto.build import REASONS, Headers, check_texts, header_lines
+from sip_proto.core import ACK_TIMER, name_addr
+from sip_proto.dialog import Leg
+from sip_proto.errors import LocalError, ParseError
+from sip_proto.flows import Hop
+from sip_proto.headers import parse_number
+from sip_proto.message import Request, Response
+from sip_proto.multipart import parts_of
+from sip_proto.records import Output, Rejected
+from sip_proto.records_referral import ReferAnswered, ReferEnded, ReferProgress, Referred
+from sip_proto.replaces import ReferTo, read_refer_to, replaceable, wanted_dialog, write_replaces
+from sip_proto.settings import EndpointSettings
+from sip_proto.subscription import SubscriptionSide, event_of
+from sip_proto.tables import LegInput
+from sip_proto.tables_usage import REFERRAL_TRANSITIONS, ReferralInput, ReferralState
+from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction
+from sip_proto.validate import Rejection
+from sip_proto.values_event import DialogId, read_subscription_state
+
+# The end of a referral has the place of a subscription's.
+END_TIMER = ACK_TIMER
+
+_SECOND_US = 1_000_000
+# How long we report, and how long we wait for a report where none says so.
+_REPORTS_S = 600
+_SIPFRAG = "message/sipfrag;version=2.0"
+_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?(?:\r?\n|\Z)")
+_SENT = (ReferralState.ASKING, ReferralState.WATCHING, ReferralState.ANSWER_DUE)
+# Responses to a NOTIFY after which nobody wants another (RFC 5057 section 5.1).
+_OVER = (404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604)
+_UNKNOWN = Rejection(481, "Subscription Does Not Exist")
+_FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
+
+
+class Referral:
+    """One REFER and its reports; `number` is its CSeq, `asked` the handle of one that waits for the program (ours)."""
+
+    __slots__ = ("asked", "id", "leg", "number", "reason", "silent", "state", "status", "until_us")
+
+    def __init__(self, handle: int, leg: int, state: ReferralState, number: int, *, silent: bool) -> None:
+        self.id = handle
+        self.leg = leg
+        self.state = state
+        self.number = number
+        self.silent = silent
+        self.asked = 0
+        # The last report: a status of 0 is none yet.
+        self.status = 0
+        self.reason = ""
+        self.until_us = 0
+
+    def ask(self, event: ReferralInput) -> ReferralState:
+        """The state that the program's input leads to; LocalError when it has no row."""
+        state = REFERRAL_TRANSITIONS.get((self.state, event))
+        if state is None:
+            raise LocalError(f"referral {self.id} is {self.state.name}: {event.name} cannot be")
+        return state
+
+    def take(self, event: ReferralInput) -> bool:
+        """Enter the state that a peer's input leads to; False when it has no row."""
+        state = REFERRAL_TRANSITIONS.get((self.state, event))
+        if state is None:
+            return False
+        self.state = state
+        return True
+
+
+class ReferralSide(SubscriptionSide):
+    """Who transfers, and who is transferred (ours)."""
+
+    def __init__(self, settings: EndpointSettings, seed: bytes) -> None:
+        super().__init__(settings, seed)
+        self._referrals: dict[int, Referral] = {}
+        self._referrals_of: dict[int, list[int]] = {}
+
+    def refer(
+        self,
+        now: int,
+        leg: int,
+        out: list[Output],
+        *,
+        refer_to: str,
+        referred_by: str = "",
+        silent: bool = False,
+        headers: Headers = (),
+    ) -> int:
+        """Ask the peer of a confirmed leg to call `refer_to`, a URI or name-addr; the referral's handle. Then
+        ReferAnswered, ReferProgress for each report, ReferEnded (RFC 3515 section 2.4.1).
+
+        `silent` asks for no reports (RFC 4488). After 401 or 407: again, with credentials in `headers`.
+        """
+        found = self._leg(leg)
+        found.ask(LegInput.SEND)
+        if not found.announced:
+            raise LocalError(f"leg {leg} is not answered yet")
+        self._room(leg=False)
+        if not self._referral_room(leg):
+            raise LocalError(f"leg {leg} has no room for another referral")
+        check_texts(refer_to, referred_by)
+        extra = f"Contact: {found.dialog.contact}\r\nRefer-To: {name_addr(refer_to)}\r\n"
+        if referred_by:
+            extra += f"Referred-By: {name_addr(referred_by)}\r\n"
+        extra += "Refer-Sub: false\r\nSupported: norefersub\r\n" if silent else "Supported: norefersub\r\n"
+        extra += header_lines(headers)
+        handle = self._handle()
+        tx = self._in_dialog(
+            now, out, found.dialog, "REFER", Purpose.SUBSCRIBE, extra, leg=handle, flow=found.flow
+        )
+        self._add_referral(Referral(handle, leg, ReferralState.ASKING, tx.cseq, silent=silent))
+        self._changed(found, out)
+        return handle
+
+    def accept_referral(self, now: int, referral: int, out: list[Output]) -> None:
+        """Answer a Referred with 202 and report 100; a silent one with 200, and it is gone (RFC 3515 section 2.4.4, RFC
+        4488 section 4)."""
+        found = self._referral(referral)
+        silent = found.silent
+        state = found.ask(ReferralInput.ACCEPT_SILENT if silent else ReferralInput.ACCEPT)
+        self._room(leg=False)
+        leg = self._legs[found.leg]
+        tx = self._asked(found)
+        extra = f"Contact: {leg.dialog.contact}\r\n"
+        if silent:
+            self._drop_referral(found)
+            self._answer(now, tx, 200, out, "", f"{extra}Refer-Sub: false\r\n")
+            return
+        found.state = state
+        self._answer(now, tx, 202, out, "", extra)
+        self._report_until(now, found, _REPORTS_S)
+        self._report(now, found, 100, "", out)
+
+    def reject_referral(
+        self, now: int, referral: int, status: int, out: list[Output], *, reason: str = "", headers: Headers = ()
+    ) -> None:
+        """Answer a Referred with a 300 to 699; the referral is gone (RFC 3515 section 2.4.2)."""
+        found = self._referral(referral)
+        found.ask(ReferralInput.REJECT)
+        if not 300 <= status <= 699:
+            raise LocalError(f"status {status} where 300 to 699 is due")
+        check_texts(reason)
+        extra = header_lines(headers)
+        self._drop_referral(found)
+        self._answer(now, self._asked(found), status, out, reason, extra)
+
+    def report_referral(self, now: int, referral: int, status: int, out: list[Output], *, reason: str = "") -> None:
+        """Report a response to the call that a REFER asked for; a final one is the last report. Nothing when the
+        referral is gone (RFC 3515 section 2.4.5)."""
+        found = self._referrals.get(referral)
+        if found is None:
+            return
+        end = status >= 200
+        found.ask(ReferralInput.END if end else ReferralInput.REPORT)
+        if not 100 <= status <= 699:
+            raise LocalError(f"status {status} where 100 to 699 is due")
+        check_texts(reason)
+        self._room(leg=False)
+        self._report(now, found, status, reason, out, "noresource" if end else "")
+
+    def replaced_leg(self, request: Request) -> int | Rejection | None:
+        """The leg that an INVITE's Replaces names, None without one, or how to answer when there is none to replace
+        (RFC 3891 section 3).
+
+        Whoever accepts the new leg then ends the old one: bye() when it is answered, else cancel().
+        """
+        wanted = wanted_dialog(request)
+        return self.named_leg(wanted) if isinstance(wanted, DialogId) else wanted
+
+    def named_leg(self, dialog: DialogId) -> int | Rejection:
+        """The leg that a Replaces in a Refer-To names, when it is one of ours, or why it cannot be replaced (RFC 3891
+        section 3)."""
+        handle = self._by_dialog.get((dialog.call_id, dialog.local_tag))
+        return replaceable(None if handle is None else self._legs[handle], dialog)
+
+    def replaces_of(self, leg: int, *, escaped: bool = False) -> str:
+        """The Replaces by which another may take our place in a leg, `escaped` for use in a Refer-To URI; LocalError
+        when it has no dialog yet (RFC 3891 section 6.1)."""
+        dialog = self._leg(leg).dialog
+        if not dialog.remote_tag:
+            raise LocalError(f"leg {leg} has no dialog yet")
+        name = DialogId(dialog.call_id, dialog.remote_tag, dialog.local_tag, {})
+        return write_replaces(name, escaped=escaped)
+
+    def _referral(self, referral: int) -> Referral:
+        found = self._referrals.get(referral)
+        if found is None:
+            raise LocalError(f"no referral {referral}")
+        return found
+
+    def _referral_room(self, leg: int) -> bool:
+        limits = self._limits
+        return (
+            len(self._referrals) < limits.referrals
+            and len(self._referrals_of.get(leg, ())) < limits.leg_referrals
+        )
+
+    def _asked(self, referral: Referral) -> ServerTransaction:
+        tx = self._tx.by_handle[referral.asked]
+        assert isinstance(tx, ServerTransaction)
+        return tx
+
+    def _add_referral(self, referral: Referral) -> None:
+        self._referrals[referral.id] = referral
+        self._referrals_of.setdefault(referral.leg, []).append(referral.id)
+
+    def _drop_referral(self, referral: Referral) -> None:
+        referral.state = ReferralState.GONE
+        del self._referrals[referral.id]
+        of = self._referrals_of[referral.leg]
+        of.remove(referral.id)
+        if not of:
+            del self._referrals_of[referral.leg]
+        self._timers.cancel(referral.id * 8 + END_TIMER)
+
+    def _report_until(self, now: int, referral: Referral, expires_s: int) -> None:
+        referral.until_us = now + expires_s * _SECOND_US
+        self._timers.set(referral.id * 8 + END_TIMER, referral.until_us)
+
+    def _report(
+        self, now: int, referral: Referral, status: int, reason: str, out: list[Output], end: str = ""
+    ) -> None:
+        """Send a NOTIFY in the leg's dialog, the last one for the reason `end`."""
+        referral.status = status
+        referral.reason = reason or REASONS.get(status, "Response")
+        leg = self._legs[referral.leg]
+        left_s = max(0, referral.until_us - now) // _SECOND_US
+        value = f"terminated;reason={end}" if end else f"active;expires={left_s}"
+        extra = (
+            f"Contact: {leg.dialog.contact}\r\nEvent: refer;id={referral.number}\r\nSubscription-State: {value}\r\n"
+        )
+        purpose = Purpose.SILENT if end else Purpose.NOTIFY
+        body = f"SIP/2.0 {status} {referral.reason}\r\n".encode("utf-8", "surrogateescape")
+        self._in_dialog(
+            now, out, leg.dialog, "NOTIFY", purpose, extra, body, _SIPFRAG, leg=referral.id, flow=leg.flow
+        )
+        self._changed(leg, out)
+        if end:
+            self._drop_referral(referral)
+
+    def _referral_due(self, now: int, referral: Referral, out: list[Output]) -> None:
+        """The time of a referral is over."""
+        before = referral.state
+        known = referral.take(ReferralInput.EXPIRED)
+        assert known
+        if before is ReferralState.REPORTING:
+            self._report(now, referral, referral.status, referral.reason, out, "timeout")
+            return
+        self._drop_referral(referral)
+        if before is ReferralState.WATCHING:
+            out.append(ReferEnded(referral.id, referral.leg, referral.status, "timeout"))
+
+    def _refuse_pending(self, now: int, leg: Leg, out: list[Output]) -> None:
+        super()._refuse_pending(now, leg, out)
+        for handle in list(self._referrals_of.get(leg.id, ())):
+            referral = self._referrals[handle]
+            before = referral.state
+            known = referral.take(ReferralInput.LEG_ENDED)
+            assert known
+            self._drop_referral(referral)
+            if before in _SENT:
+                out.append(ReferEnded(referral.id, leg.id, referral.status, "leg"))
+            elif before is ReferralState.ASKED:
+                self._answer(now, self._asked(referral), 487, out)
+
+    def _forget_referrals(self, leg: int) -> None:
+        for handle in list(self._referrals_of.get(leg, ())):
+            for tx in [tx for tx in self._tx.by_handle.values() if tx.leg == handle]:
+                self._tx.drop(tx)
+            self._drop_referral(self._referrals[handle])
+
+    def _usage_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        referral = self._referrals.get(tx.leg)
+        if referral is None:
+            super()._usage_response(now, tx, response, out)
+        elif tx.purpose is Purpose.NOTIFY:
+            if response.status in _OVER and referral.take(ReferralInput.GOT_REFUSAL):
+                self._drop_referral(referral)
+        else:
+            self._refer_answered(now, referral, response.status, response, out)
+
+    def _usage_lost(self, now: int, tx: ClientTransaction, why: str, out: list[Output]) -> None:
+        referral = self._referrals.get(tx.leg)
+        if referral is None:
+            super()._usage_lost(now, tx, why, out)
+        elif tx.purpose is Purpose.SUBSCRIBE:
+            # A report that is lost is made up for by the next.
+            self._refer_answered(now, referral, 408 if why == "timeout" else 503, None, out)
+
+    def _refer_answered(
+        self, now: int, referral: Referral, status: int, response: Response | None, out: list[Output]
+    ) -> None:
+        before = referral.state
+        event = ReferralInput.GOT_REFUSAL
+        if status < 300:
+            assert response is not None
+            said = (response.get("Refer-Sub") or "").partition(";")[0].strip(" \t").lower()
+            event = ReferralInput.GOT_SILENT if said == "false" else ReferralInput.GOT_SUCCESS
+        known = referral.take(event)
+        assert known
+        out.append(ReferAnswered(referral.id, referral.leg, status, response))
+        if referral.state is ReferralState.WATCHING:
+            until_us = referral.until_us or now + 64 * self._timings.t1_us
+            self._timers.set(referral.id * 8 + END_TIMER, until_us)
+            return
+        self._drop_referral(referral)
+        if status < 300:
+            why = "terminated" if before is ReferralState.ANSWER_DUE else "silent"
+            out.append(ReferEnded(referral.id, referral.leg, referral.status, why))
+
+    def _take_request(
+        self, now: int, leg: Leg, tx: ServerTransaction, request: Request, origin: Hop, out: list[Output]
+    ) -> None:
+        rejection: Rejection | None = None
+        if request.method == "REFER" and leg.announced:
+            try:
+                refer_to = read_refer_to(request)
+            except ParseError as error:
+                rejection = Rejection(400, f"Bad Refer-To: {error.text}")
+            else:
+                # Another method is the program's to judge, as are all requests that we know nothing of.
+                if refer_to.method != "INVITE":
+                    super()._take_request(now, leg, tx, request, origin, out)
+                    return
+                rejection = self._got_refer(now, leg, tx, request, refer_to, out)
+        elif request.method in ("NOTIFY", "SUBSCRIBE") and event_of(request)[0].lower() == "refer":
+            found = self._referral_of(leg, request)
+            if found is None:
+                rejection = _UNKNOWN
+            elif request.method == "NOTIFY":
+                rejection = self._got_report(now, found, tx, request, out)
+            else:
+                self._got_renewal(now, found, tx, request, out)
+        else:
+            super()._take_request(now, leg, tx, request, origin, out)
+            return
+        if rejection is not None:
+            self._answer(now, tx, rejection.status, out, rejection.reason, header_lines(rejection.headers))
+            out.append(Rejected(origin.listener, origin.destination, rejection.status, rejection.reason))
+
+    def _referral_of(self, leg: Leg, request: Request) -> Referral | None:
+        """The referral that a report or its renewal is about: by its id, the oldest without one (RFC 3515 section
+        2.4.6)."""
+        number = event_of(request)[1]
+        reports = request.method == "NOTIFY"
+        for handle in self._referrals_of.get(leg.id, ()):
+            referral = self._referrals[handle]
+            if (referral.state in _SENT) == reports and number in ("", str(referral.number)):
+                return referral
+        return None
+
+    def _got_refer(
+        self, now: int, leg: Leg, tx: ServerTransaction, request: Request, refer_to: ReferTo, out: list[Output]
+    ) -> Rejection | None:
+        if not self._referral_room(leg.id):
+            return _FULL
+        silent = (request.get("Refer-Sub") or "").partition(";")[0].strip(" \t").lower() == "false"
+        referral = Referral(self._handle(), leg.id, ReferralState.ASKED, tx.cseq, silent=silent)
+        referral.asked = tx.handle
+        self._add_referral(referral)
+        self._timers.set(referral.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
+        by = request.get("Referred-By") or ""
+        out.append(Referred(referral.id, leg.id, request, refer_to.uri, refer_to.replaces, by, silent))
+        return None
+
+    def _got_report(
+        self, now: int, referral: Referral, tx: ServerTransaction, request: Request, out: list[Output]
+    ) -> Rejection | None:
+        try:
+            said = read_subscription_state(request.get("Subscription-State") or "")
+        except ParseError as error:
+            return Rejection(400, f"Bad Subscription-State: {error.text}")
+        end = said.state == "terminated"
+        if not referral.take(ReferralInput.GOT_END if end else ReferralInput.GOT_NOTIFY):
+            return _UNKNOWN
+        self._answer(now, tx, 200, out)
+        report = read_sipfrag(request)
+        if report is not None:
+            referral.status = report[0]
+            out.append(ReferProgress(referral.id, referral.leg, *report))
+        if referral.state is ReferralState.GONE:
+            self._drop_referral(referral)
+            out.append(ReferEnded(referral.id, referral.leg, referral.status, "terminated"))
+            return None
+        expires_s = _REPORTS_S if said.expires_s is None else said.expires_s
+        referral.until_us = now + max(1, expires_s) * _SECOND_US
+        if referral.state is ReferralState.WATCHING:
+            self._timers.set(referral.id * 8 + END_TIMER, referral.until_us)
+        return None
+
+    def _got_renewal(
+        self, now: int, referral: Referral, tx: ServerTransaction, request: Request, out: list[Output]
+    ) -> None:
+        """The peer wants our reports for longer, or no more (RFC 3515 section 2.4.4)."""
+        asked_s = parse_number(request.get("Expires") or "")
+        expires_s = _REPORTS_S if asked_s is None else min(asked_s, _REPORTS_S)
+        if not referral.take(ReferralInput.GOT_SUBSCRIBE if expires_s else ReferralInput.GOT_LEAVE):
+            self._answer(now, tx, 500, out, "Not Yet Answered", "Retry-After: 3\r\n")
+            return
+        contact = self._legs[referral.leg].dialog.contact
+        self._answer(now, tx, 200, out, "", f"Contact: {contact}\r\nExpires: {expires_s}\r\n")
+        self._report_until(now, referral, expires_s)
+        self._report(now, referral, referral.status, referral.reason, out, "" if expires_s else "timeout")
+
+
+def read_sipfrag(request: Request) -> tuple[int, str] | None:
+    """Status and reason of the response in a NOTIFY's body, None when there is none (RFC 3420, RFC 3515 section
+    2.4.5)."""
+    try:
+        bodies = [part.body for part in parts_of(request) if part.media_type().essence == "message/sipfrag"]
+    except ParseError:
+        return None
+    found = _STATUS_LINE.match(bodies[0].lstrip(b"\r\n")) if bodies else None
+    if found is None:
+        return None
+    return int(found[1]), (found[2] or b"").decode("utf-8", "surrogateescape").strip(" \t")
