@@ -1,6 +1,6 @@
 """SIP without sockets: messages, transactions, dialogs, digest, SDP; `Endpoint` ties them together."""
 
-from sip_proto import fields
+from sip_proto import fields, third_party
 from sip_proto.credentials import Account, Credentials
 from sip_proto.digest import Challenger, Outcome, Verdict, digest_response, is_stale
 from sip_proto.digest import answer as digest_answer
@@ -61,6 +61,7 @@ from sip_proto.resolve import Naptr, Query, Resolved, ResolveOutput, Resolver, S
 from sip_proto.same import Telephone, same_uri, telephone
 from sip_proto.sdp import Codec, Sdp, Stream, audio, audio_answer, parse_sdp
 from sip_proto.settings import EndpointSettings
+from sip_proto.third_party import ThirdParty
 from sip_proto.timers import TimerTable
 from sip_proto.uri import Address, Uri, parse_uri, sip_uri, write_uri
 from sip_proto.validate import Rejection, validate
@@ -137,6 +138,7 @@ __all__ = [
     "SubscriptionRenewed",
     "Target",
     "Telephone",
+    "ThirdParty",
     "TimerTable",
     "Timings",
     "Transmit",
@@ -166,6 +168,7 @@ __all__ = [
     "same_uri",
     "sip_uri",
     "telephone",
+    "third_party",
     "validate",
     "write_replaces",
     "write_uri",
