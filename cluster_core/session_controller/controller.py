@@ -37,6 +37,7 @@ from sip_proto import (
     OfferAnswered,
     Offered,
     OfferRefused,
+    OfferWithdrawn,
     Rejected,
     Requested,
     Responded,
@@ -85,6 +86,7 @@ class SessionController:
             Offered: self._offered,
             OfferAnswered: self._offer_answered,
             OfferRefused: self._offer_refused,
+            OfferWithdrawn: lambda now, record, out: self.talk.withdrawn(now, record.leg, out),
             Responded: self._responded,
             DialogChanged: self._dialog_changed,
             DialogEnded: self._dialog_ended,
@@ -180,16 +182,16 @@ class SessionController:
 
     def _acked(self, now: int, record: Acked, out: list[AnyOutput]) -> None:
         if not self.delivery.acked(now, record.leg, record.request.body):
-            self.talk.acked(now, record.leg, record.request)
+            self.talk.acked(now, record.leg, record.request, out)
 
     def _cancelled(self, now: int, record: Cancelled, out: list[AnyOutput]) -> None:
-        self._leg_gone(record.leg)
+        self._leg_gone(now, record.leg, out)
         party = self.calls.of_leg(record.leg)
         if party is not None:
             self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 487, abandoned=True)
 
     def _ended(self, now: int, record: Ended, out: list[AnyOutput]) -> None:
-        self._leg_gone(record.leg)
+        self._leg_gone(now, record.leg, out)
         party = self.calls.of_leg(record.leg)
         if party is not None:
             self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 480, abandoned=True)
@@ -220,9 +222,9 @@ class SessionController:
         status = 408 if record.response is None else record.response.status
         self.control.notified(now, record.handle, status, out)
 
-    def _leg_gone(self, leg: int) -> None:
+    def _leg_gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         self.legs.gone(leg)
-        self.talk.gone(leg)
+        self.talk.gone(now, leg, out)
         self.delivery.gone(leg)
 
     def _dialog_changed(self, now: int, record: DialogChanged, out: list[AnyOutput]) -> None:
@@ -230,7 +232,7 @@ class SessionController:
 
     def _dialog_ended(self, now: int, record: DialogEnded, out: list[AnyOutput]) -> None:
         self._core.store.drop("dialogs", record.leg)
-        self.talk.gone(record.leg)
+        self.talk.gone(now, record.leg, out)
 
     def _rejected(self, now: int, record: Rejected, out: list[AnyOutput]) -> None:
         text = f"{record.status} to {record.source[0]}:{record.source[1]}: {record.text}"

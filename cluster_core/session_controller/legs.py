@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from enum import IntEnum
 
 from cluster_core.contacts import LISTENERS
@@ -29,6 +30,7 @@ class Legs:
         self._edge = edge
         self.sip = edge.sip
         self.out = edge.sip_out
+        self.host = core.member.sip.rpartition(":")[0].strip("[]")
         self._stages: dict[int, Stage] = {}
 
     def __len__(self) -> int:
@@ -109,10 +111,11 @@ class Legs:
     def ack(self, now: int, leg: int, body: bytes = b"") -> None:
         """Acknowledge a 2xx, if the leg still is."""
         if leg in self._stages:
-            self.sip.ack(now, leg, self.out, body=body)
+            with suppress(LocalError):
+                self.sip.ack(now, leg, self.out, body=body)
 
     def offer(self, now: int, leg: int, body: bytes) -> bool:
-        """Offer a phone something else; False when its dialog is busy with another offer."""
+        """Offer a phone something else, or with b"" ask it for its offer; False when its dialog is closing."""
         if self._stages.get(leg) is not Stage.ANSWERED:
             return False
         try:
@@ -120,6 +123,19 @@ class Legs:
         except LocalError:
             return False
         return True
+
+    def answer_offer(self, now: int, leg: int, body: bytes) -> bool:
+        """Answer a phone's offer; False when it waits for no answer any more."""
+        try:
+            self.sip.answer_offer(now, leg, self.out, body=body)
+        except LocalError:
+            return False
+        return True
+
+    def refuse_offer(self, now: int, leg: int, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Refuse a phone's offer, unless it was taken back meanwhile."""
+        with suppress(LocalError):
+            self.sip.refuse_offer(now, leg, status, self.out, headers=headers)
 
     def talk(self, now: int, leg: int) -> int | None:
         """Ask a ringing phone to answer by itself; None when it has not even begun a dialog (no To tag)."""

@@ -10,6 +10,9 @@ import re
 
 _DIRECTION = re.compile(rb"(?m)^a=(sendrecv|sendonly|recvonly|inactive)\r?$")
 _ORIGIN = re.compile(rb"(?m)^o=\S+ \S+ \S+( \S+ \S+ \S+)")
+_MEDIA = re.compile(rb"m=(\S+) ([0-9]{1,5})(?:/[0-9]+)? (\S+) (.+)")
+_KEPT = (b"a=rtpmap:", b"a=fmtp:", b"a=ptime:")
+_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
 
 
 def direction(sdp: bytes) -> str:
@@ -40,6 +43,43 @@ def with_direction(sdp: bytes, wanted: str) -> bytes:
     return b"".join(out)
 
 
+def mirror(sdp: bytes) -> str:
+    """The direction as the other side sees it (RFC 3264 section 6.1)."""
+    return _MIRROR[direction(sdp)]
+
+
+def answer_from(known: bytes, offer: bytes) -> bytes:
+    """What we know of a phone as the answer to an offer, made for fewer streams or others: nothing (RFC 3264 6)."""
+    if not known or _streams(known) != _streams(offer):
+        return b""
+    wanted = mirror(offer)
+    return known if wanted == "sendrecv" else with_direction(known, wanted)
+
+
+def held_answer(offer: bytes, host: str) -> bytes:
+    """The answer for a phone that has nobody to talk to yet: plain audio is taken and silent, other streams are
+    refused; b"" for an offer without plain audio or that is none."""
+    head, times, streams, taken = _head(host), b"t=0 0\r\n", b"", False
+    keep = False
+    for line in offer.splitlines():
+        if line.startswith(b"t=") and not streams:
+            times = line + b"\r\n"
+        elif line.startswith(b"m="):
+            found = _MEDIA.match(line)
+            if found is None:
+                return b""
+            if keep:
+                streams += b"a=inactive\r\n"
+            keep = found[1] == b"audio" and found[3] == b"RTP/AVP" and int(found[2]) > 0
+            taken |= keep
+            streams += b"m=%b %d %b %b\r\n" % (found[1], 9 if keep else 0, found[3], found[4])
+        elif keep and line.startswith(_KEPT):
+            streams += line + b"\r\n"
+    if keep:
+        streams += b"a=inactive\r\n"
+    return head + times + streams if taken else b""
+
+
 def with_origin(sdp: bytes, session: int, version: int) -> bytes:
     """The description with an origin of ours: a session number that the leg keeps, and a version."""
     found = _ORIGIN.search(sdp)
@@ -50,8 +90,15 @@ def with_origin(sdp: bytes, session: int, version: int) -> bytes:
 
 def nothing(host: str) -> bytes:
     """A description that offers audio and wants none: it holds a phone until there is somebody to talk to."""
+    return _head(host) + (
+        b"t=0 0\r\nm=audio 9 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=inactive\r\n"
+    )
+
+
+def _head(host: str) -> bytes:
     family = "IP6" if ":" in host else "IP4"
-    return (
-        f"v=0\r\no=- 0 0 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n"
-        "m=audio 9 RTP/AVP 0 8\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=inactive\r\n"
-    ).encode()
+    return f"v=0\r\no=- 0 0 IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\n".encode()
+
+
+def _streams(sdp: bytes) -> list[bytes]:
+    return [line.split(b" ")[0] for line in sdp.splitlines() if line.startswith(b"m=")]

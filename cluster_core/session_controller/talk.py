@@ -1,8 +1,12 @@
-"""An answered call: hold and retrieve, by a phone or by a program, and offers on their way through (RFC 3264, 3725)."""
+"""An answered call: hold and retrieve, by a phone or by a program, and offers on their way through (RFC 3264, 3725).
+
+Each leg's endpoint sends one offer after the other and sends a refused one (491) again; here is what ties the legs. An
+exchange that comes to nothing leaves every phone as it was: who had agreed to something new is offered what was.
+"""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
 
 from cluster_core.core import Cause
 from cluster_core.outputs import AnyOutput
@@ -11,24 +15,14 @@ from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
-from cluster_core.session_controller.legs import Legs
+from cluster_core.session_controller.exchanges import Exchange, Exchanges, Kind, Wish
+from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.tables import CONNECTED, HELD, PartyInput
-from sip_proto import LocalError, Request, Response
+from sip_proto import Request, Response
 
-
-class Relay(msgspec.Struct):
-    """An offer that came on one leg and went out on another; without one, the other leg's phone makes it."""
-
-    leg: int
-    offer: bytes
-
-
-class Program(msgspec.Struct):
-    """A program's hold or retrieve: re-INVITEs by us that wait for their answers on these legs."""
-
-    party: int
-    given: PartyInput
-    legs: dict[int, None]
+# What tells a phone something about its own dialog when it comes from the other one's.
+_NOT_TO_PASS = (401, 407, 408, 421, 422, 480, 481, 482, 494)
+_FITTING = {PartyInput.HOLD: CONNECTED, PartyInput.RETRIEVE: HELD}
 
 
 class Talk:
@@ -38,109 +32,307 @@ class Talk:
         self._requests = requests
         self._calls = calls
         self._legs = legs
-        self._relays: dict[int, Relay] = {}
-        self._programs: dict[int, Program] = {}
-        self._answers: dict[int, int] = {}
+        self._exchanges = Exchanges()
 
     def __len__(self) -> int:
-        return len(self._relays) + len(self._programs) + len(self._answers)
+        return len(self._exchanges)
+
+    # Phones.
 
     def offered(self, now: int, party: PartyRecord, request: Request, out: list[AnyOutput]) -> None:
-        """A phone offers something else: the other phone is asked, its answer goes back."""
-        other = self._calls.other(party)
-        shaped = b"" if other is None else self._legs.shape(other, request.body)
-        if other is None or other.leg in self._programs or not self._legs.offer(now, other.leg, shaped):
-            self._legs.sip.refuse_offer(now, party.leg, 491, self._legs.out)
-            return
-        self._relays[other.leg] = Relay(party.leg, request.body)
+        """A phone offers something else, or asks for an offer: the other phone is asked, its answer goes back."""
+        self._offered(now, party, request.body, out)
+
+    def withdrawn(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        """A phone takes its offer back: the other phone gets what was."""
+        exchange = self._exchanges.of(leg)
+        if not self._exchanges.withdraw(leg) and exchange is not None and exchange.asker == leg:
+            exchange.failed = True
 
     def offer_answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
-        """A phone answered our re-INVITE: to whom the offer came from, or towards the program's hold."""
-        program = self._programs.pop(party.leg, None)
-        if program is not None:
-            self._legs.ack(now, party.leg)
-            self._program_done(now, party.leg, program, out)
+        """A phone answered our offer, or made the one that we asked for."""
+        exchange = self._exchanges.of(party.leg)
+        if exchange is None or party.leg not in exchange.open:
             return
-        relay = self._relays.pop(party.leg, None)
-        asker = None if relay is None else self._calls.of_leg(relay.leg)
-        if relay is None or asker is None:
+        del exchange.open[party.leg]
+        if exchange.kind is not Kind.ASKED:
             self._legs.ack(now, party.leg)
-            return
-        answer = self._legs.shape(asker, response.body)
-        try:
-            self._legs.sip.answer_offer(now, asker.leg, self._legs.out, body=answer)
-        except LocalError:  # the phone took its offer back meanwhile
-            self._legs.ack(now, party.leg)
-            return
-        party.sdp = response.body or party.sdp
-        if relay.offer:
-            asker.sdp = relay.offer
-            self._legs.ack(now, party.leg)
-            self._by_phone(now, asker, relay.offer, out)
+        if exchange.kind is Kind.PASSED:
+            self._passed(now, exchange, party, response.body, out)
+        elif exchange.kind is Kind.ASKED:
+            self._asked(now, exchange, party, response.body, out)
         else:
-            self._answers[asker.leg] = party.leg
-        self._calls.keep(self._calls.calls[party.conn_id], party, asker)
+            exchange.answers[party.leg] = response.body
+            self._perhaps_done(now, exchange, out)
 
     def offer_refused(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
-        """A phone refused our re-INVITE: what was stays."""
-        program = self._programs.pop(party.leg, None)
-        if program is not None:
-            for leg in program.legs:
-                if self._programs.get(leg) is program:
-                    del self._programs[leg]
-            holder = self._calls.parties.get(program.party)
-            if holder is not None:
-                cause = self._calls.expected(holder, program.given)
-                self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=holder.dn)
-            return
-        relay = self._relays.pop(party.leg, None)
-        if relay is not None and self._calls.of_leg(relay.leg) is not None:
-            try:
-                self._legs.sip.refuse_offer(now, relay.leg, status, self._legs.out)
-            except LocalError:  # the phone took its offer back meanwhile
-                return
+        """A phone refused our offer: what was stays."""
+        exchange = self._exchanges.of(party.leg)
+        if exchange is not None and exchange.open.pop(party.leg, 0) is None:
+            self._refused(now, exchange, status, out)
 
-    def acked(self, now: int, leg: int, request: Request) -> None:
-        """An ACK may carry the answer to an offer that the other phone made."""
-        other = self._answers.pop(leg, None)
-        party = None if other is None else self._calls.of_leg(other)
+    def acked(self, now: int, leg: int, request: Request, out: list[AnyOutput]) -> None:
+        """An ACK may carry the answer to an offer that the other phone made (RFC 3261 section 13.2.1)."""
+        exchange = self._exchanges.of(leg)
+        asker = self._calls.of_leg(leg)
+        if exchange is None or asker is None or exchange.asker != leg or not exchange.owed:
+            return
+        party = self._calls.of_leg(exchange.owed)
         if party is not None:
-            self._legs.ack(now, party.leg, self._legs.shape(party, request.body))
+            asker.sdp = request.body or asker.sdp
+            self._acknowledge(now, exchange, party, asker.sdp)
+            self._keep(asker)
+            self._by_phone(now, asker, request.body, out)
+        self._end(now, exchange, out)
+
+    # Programs, and the rooms beside this one.
 
     def program(
         self, now: int, party: PartyRecord, given: PartyInput, cause: Cause, out: list[AnyOutput]
     ) -> None:
         """THoldCall and TRetrieveCall: both phones get an offer from us; the event follows when both have answered."""
         other = self._calls.other(party)
-        fitting = party.state == (CONNECTED if given is PartyInput.HOLD else HELD)
-        if not fitting or other is None or self._calls.is_expected(party, given):
-            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
-            return
-        held = given is PartyInput.HOLD
-        program = Program(party.party, given, {})
-        for to, source in ((party, other), (other, party)):
-            still = held or (to is party and other.state == HELD) or (to is other and other.state == HELD)
-            sdp = self._legs.shape(to, source.sdp, "inactive" if still else "sendrecv")
-            if sdp and self._legs.offer(now, to.leg, sdp):
-                program.legs[to.leg] = None
-                self._programs[to.leg] = program
-        if not program.legs:
+        busy = other is not None and self._is_busy(party, other)
+        if other is None or self._calls.is_expected(party, given) or not (busy or party.state == _FITTING[given]):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
         self._calls.expect(party, given, cause)
+        if busy:
+            self._exchanges.wait(party.leg, Wish(Kind.PROGRAM, given=given))
+        else:
+            self._program(now, party, given, out)
 
-    def gone(self, leg: int) -> None:
-        """A leg is over: nobody waits for its answers."""
-        self._relays.pop(leg, None)
-        self._programs.pop(leg, None)
-        self._answers.pop(leg, None)
+    def late(self, asker: PartyRecord, owed: PartyRecord) -> None:
+        """A caller that made no offer gets that of whom it called; its answer comes with its ACK."""
+        self._exchanges.begin(Exchange(Kind.ASKED, (asker.leg, owed.leg), {}, asker.leg, owed=owed.leg))
 
-    def _program_done(self, now: int, leg: int, program: Program, out: list[AnyOutput]) -> None:
-        program.legs.pop(leg, None)
-        holder = self._calls.parties.get(program.party)
-        if not program.legs and holder is not None:
-            self._calls.step(now, holder, program.given, out)
+    def begin(self, *parties: PartyRecord) -> None:
+        """Offers of the call's beginning are under way on these legs: nothing else is, until `begun`."""
+        self._exchanges.begin(Exchange(Kind.BEGIN, tuple(party.leg for party in parties), {}))
+
+    def begun(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        """What `begin` was said for is done."""
+        exchange = self._exchanges.of(leg)
+        if exchange is not None and exchange.kind is Kind.BEGIN:
+            self._end(now, exchange, out)
+
+    def refresh(self, now: int, party: PartyRecord, out: list[AnyOutput]) -> None:
+        """A phone whose description is no longer what the other side does is offered what that does."""
+        other = self._calls.other(party)
+        if other is None or not other.sdp:
+            return
+        if self._is_busy(party, other):
+            self._exchanges.wait(party.leg, Wish(Kind.BACK))
+        else:
+            self._tell(now, [(party, other.sdp, None)])
+
+    def has(self, leg: int) -> bool:
+        """Whether offers are under way on a leg."""
+        return self._exchanges.of(leg) is not None
+
+    def gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        """A leg is over: nobody waits for its answers, and whoever waited for them is told."""
+        exchange = self._exchanges.gone(leg)
+        if exchange is None:
+            return
+        if leg == exchange.asker:
+            exchange.failed = True
+            owed = self._calls.of_leg(exchange.owed)
+            if owed is not None:
+                self._acknowledge(now, exchange, owed, b"")
+        if leg == exchange.owed:
+            exchange.owed = 0
+        if exchange.open.pop(leg, 0) is None:
+            self._refused(now, exchange, 500, out)
+        elif not exchange.open:
+            self._end(now, exchange, out)
+
+    # A phone's offer.
+
+    def _offered(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
+        other = self._calls.other(party)
+        if self._exchanges.of(party.leg) is not None:
+            # An offer of ours waits for this leg: who gives way is settled by the times of RFC 3261 section 14.1.
+            self._legs.refuse_offer(now, party.leg, 491)
+        elif other is None or self._legs.stage(other.leg) is not Stage.ANSWERED:
+            self._alone(now, party, offer, out)
+        elif self._exchanges.of(other.leg) is not None:
+            self._exchanges.wait(party.leg, Wish(Kind.PASSED, offer))
+        else:
+            # Who holds the call by a program, not by its phone, is not woken by the other phone's refresh.
+            still = "inactive" if self._is_held_by_program(other) else None
+            if not self._legs.offer(now, other.leg, self._legs.shape(other, offer, still)):
+                self._legs.refuse_offer(now, party.leg, 500)
+                return
+            kind = Kind.PASSED if offer else Kind.ASKED
+            legs = (party.leg, other.leg)
+            self._exchanges.begin(Exchange(kind, legs, {other.leg: None}, party.leg, offer))
+
+    def _alone(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
+        """There is no other phone yet: the answer keeps the phone waiting."""
+        host = self._legs.host
+        answer = media.held_answer(offer, host) if offer else media.nothing(host)
+        if not answer:
+            self._legs.refuse_offer(now, party.leg, 488)
+        elif self._legs.answer_offer(now, party.leg, self._legs.shape(party, answer)) and offer:
+            party.sdp = offer
+            self._keep(party)
+
+    def _passed(
+        self, now: int, exchange: Exchange, party: PartyRecord, answer: bytes, out: list[AnyOutput]
+    ) -> None:
+        asker = self._calls.of_leg(exchange.asker)
+        taken = asker is not None and not exchange.failed
+        if asker is not None and taken:
+            taken = self._legs.answer_offer(now, asker.leg, self._legs.shape(asker, answer))
+        if asker is None or not taken:
+            self._end(now, exchange, out, self._before([party]))
+            return
+        party.sdp = answer or party.sdp
+        asker.sdp = exchange.offer
+        self._keep(party, asker)
+        self._by_phone(now, asker, exchange.offer, out)
+        self._end(now, exchange, out)
+
+    def _asked(
+        self, now: int, exchange: Exchange, party: PartyRecord, offer: bytes, out: list[AnyOutput]
+    ) -> None:
+        asker = self._calls.of_leg(exchange.asker)
+        party.sdp = offer or party.sdp
+        self._keep(party)
+        exchange.owed = party.leg
+        still = "inactive" if self._is_held_by_program(party) else None
+        taken = asker is not None and not exchange.failed
+        if asker is not None and taken:
+            taken = self._legs.answer_offer(now, asker.leg, self._legs.shape(asker, offer, still))
+        if taken:
+            return
+        self._acknowledge(now, exchange, party, b"")
+        self._end(now, exchange, out)
+
+    def _acknowledge(self, now: int, exchange: Exchange, party: PartyRecord, answer: bytes) -> None:
+        """The ACK that a phone waits for, with an answer to its offer: what is known when nobody gave one."""
+        other = self._calls.other(party)
+        if not answer and other is not None:
+            answer = media.answer_from(other.sdp, party.sdp)
+        exchange.owed = 0
+        self._legs.ack(now, party.leg, self._legs.shape(party, answer or media.held_answer(party.sdp, self._legs.host)))
 
     def _by_phone(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
         given = PartyInput.HOLD if media.is_hold(offer) else PartyInput.RETRIEVE
         self._calls.step(now, party, given, out)
+
+    # Offers of ours.
+
+    def _program(self, now: int, party: PartyRecord, given: PartyInput, out: list[AnyOutput]) -> None:
+        other = self._calls.other(party)
+        begun = False
+        if other is not None and party.state == _FITTING[given]:
+            held = given is PartyInput.HOLD
+            said = []
+            for to, source in ((party, other), (other, party)):
+                still = held or other.state == HELD
+                said.append((to, source.sdp, "inactive" if still else "sendrecv"))
+            begun = self._tell(now, said, Kind.PROGRAM, party.party, given)
+        if not begun:
+            cause = self._calls.expected(party, given)
+            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
+
+    def _tell(
+        self,
+        now: int,
+        said: Sequence[tuple[PartyRecord, bytes, str | None]],
+        kind: Kind = Kind.BACK,
+        holder: int = 0,
+        given: PartyInput = PartyInput.HOLD,
+    ) -> bool:
+        """Offer each of these parties a description in a direction; False when none of them can be asked."""
+        legs = []
+        for to, sdp, direction in said:
+            if sdp and self._legs.offer(now, to.leg, self._legs.shape(to, sdp, direction)):
+                legs.append(to.leg)
+        if legs:
+            opened = dict.fromkeys(legs)
+            self._exchanges.begin(Exchange(kind, tuple(legs), opened, party=holder, given=given))
+        return bool(legs)
+
+    def _refused(self, now: int, exchange: Exchange, status: int, out: list[AnyOutput]) -> None:
+        if exchange.kind in (Kind.PASSED, Kind.ASKED):
+            if not exchange.failed:
+                passed = 500 if status in _NOT_TO_PASS else max(status, 400)
+                self._legs.refuse_offer(now, exchange.asker, passed)
+            self._end(now, exchange, out)
+            return
+        holder = self._calls.parties.get(exchange.party)
+        if exchange.kind is Kind.PROGRAM and holder is not None and not exchange.failed:
+            cause = self._calls.expected(holder, exchange.given)
+            self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=holder.dn)
+        exchange.failed = True
+        self._perhaps_done(now, exchange, out)
+
+    def _perhaps_done(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
+        """An offer of ours has its outcome; when all have, so has the exchange."""
+        if exchange.open:
+            return
+        answered = [p for leg in exchange.answers if (p := self._calls.of_leg(leg)) is not None]
+        if exchange.kind is Kind.PROGRAM and exchange.failed:
+            self._end(now, exchange, out, self._before(answered))
+            return
+        for party in answered:
+            party.sdp = exchange.answers[party.leg] or party.sdp
+        self._keep(*answered)
+        holder = self._calls.parties.get(exchange.party)
+        if exchange.kind is Kind.PROGRAM and holder is not None:
+            self._calls.step(now, holder, exchange.given, out)
+        self._end(now, exchange, out)
+
+    def _before(self, parties: Sequence[PartyRecord]) -> list[tuple[PartyRecord, bytes, str | None]]:
+        """What these phones had agreed to before: what the other side sends, as they last wanted it."""
+        said: list[tuple[PartyRecord, bytes, str | None]] = []
+        for party in parties:
+            other = self._calls.other(party)
+            if other is not None:
+                said.append((party, other.sdp, media.mirror(party.sdp)))
+        return said
+
+    def _end(
+        self,
+        now: int,
+        exchange: Exchange,
+        out: list[AnyOutput],
+        again: Sequence[tuple[PartyRecord, bytes, str | None]] = (),
+    ) -> None:
+        """The exchange is over: first what it leaves to be said, then what has waited for it."""
+        legs = self._exchanges.end(exchange)
+        if again:
+            self._tell(now, again)
+        for leg in legs:
+            party = self._calls.of_leg(leg)
+            other = None if party is None else self._calls.other(party)
+            there = (leg,) if other is None else (leg, other.leg)
+            while not any(self._exchanges.of(leg) is not None for leg in there):
+                waiting = self._exchanges.next(there)
+                if waiting is None:
+                    break
+                self._serve(now, *waiting, out)
+
+    def _serve(self, now: int, leg: int, wish: Wish, out: list[AnyOutput]) -> None:
+        party = self._calls.of_leg(leg)
+        if party is None:
+            return
+        if wish.kind is Kind.PASSED:
+            self._offered(now, party, wish.offer, out)
+        elif wish.kind is Kind.PROGRAM:
+            self._program(now, party, wish.given, out)
+        else:
+            self.refresh(now, party, out)
+
+    def _is_busy(self, party: PartyRecord, other: PartyRecord) -> bool:
+        return self._exchanges.of(party.leg) is not None or self._exchanges.of(other.leg) is not None
+
+    def _is_held_by_program(self, party: PartyRecord) -> bool:
+        return party.state == HELD and media.direction(party.sdp) == "inactive"
+
+    def _keep(self, *parties: PartyRecord) -> None:
+        for party in parties:
+            self._calls.keep(self._calls.calls[party.conn_id], party)

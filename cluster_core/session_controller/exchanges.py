@@ -1,0 +1,111 @@
+"""Offers and answers between the legs of a call, as records: who asked whom, who still owes what (RFC 3264, 3725).
+
+The SIP endpoint keeps order on each leg; this table keeps it between legs: a leg takes part in one exchange at a time,
+and what comes meanwhile waits for its end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from enum import IntEnum
+
+import msgspec
+
+from cluster_core.session_controller.tables import PartyInput
+
+
+class Kind(IntEnum):
+    """What an exchange is for."""
+
+    PASSED = 0
+    ASKED = 1
+    PROGRAM = 2
+    BACK = 3
+    BEGIN = 4
+
+
+class Exchange(msgspec.Struct):
+    """One exchange: PASSED brings a phone's `offer` to the other phone; ASKED lets the other phone make the offer that
+    the asker wants; PROGRAM offers the same to both; BACK tells phones again what was; BEGIN is that of two legs which
+    another room brings together.
+
+    `open` are the legs with an offer of ours, `answers` what those said that have answered, `asker` the leg whose offer
+    it is (0: ours), `owed` the leg whose 2xx waits for an ACK with the asker's answer.
+    """
+
+    kind: Kind
+    legs: tuple[int, ...]
+    open: dict[int, None]
+    asker: int = 0
+    offer: bytes = b""
+    owed: int = 0
+    answers: dict[int, bytes] = {}
+    party: int = 0
+    given: PartyInput = PartyInput.HOLD
+    failed: bool = False
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What waits for a leg: a phone's offer, a program's hold or retrieve, or (BACK) that it is told what is now."""
+
+    kind: Kind
+    offer: bytes = b""
+    given: PartyInput = PartyInput.HOLD
+
+
+class Exchanges:
+    """Exchanges by leg, and wishes by the leg that has them."""
+
+    def __init__(self) -> None:
+        self._by_leg: dict[int, Exchange] = {}
+        self._wishes: dict[int, deque[Wish]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_leg) + len(self._wishes)
+
+    def of(self, leg: int) -> Exchange | None:
+        """The exchange that a leg takes part in."""
+        return self._by_leg.get(leg)
+
+    def begin(self, exchange: Exchange) -> Exchange:
+        """An exchange holds its legs until it ends."""
+        for leg in exchange.legs:
+            assert leg not in self._by_leg
+            self._by_leg[leg] = exchange
+        return exchange
+
+    def end(self, exchange: Exchange) -> tuple[int, ...]:
+        """The exchange is over; the legs that were in it and are still there."""
+        return tuple(leg for leg in exchange.legs if self._by_leg.pop(leg, None) is not None)
+
+    def wait(self, leg: int, wish: Wish) -> None:
+        """A wish that cannot be served now; who wishes has made sure that it is not there yet, which bounds them."""
+        self._wishes.setdefault(leg, deque()).append(wish)
+
+    def next(self, legs: Iterable[int]) -> tuple[int, Wish] | None:
+        """The first wish of the first of these legs that has one, taken."""
+        for leg in legs:
+            wishes = self._wishes.get(leg)
+            if wishes is not None:
+                wish = wishes.popleft()
+                if not wishes:
+                    del self._wishes[leg]
+                return leg, wish
+        return None
+
+    def withdraw(self, leg: int) -> bool:
+        """A phone takes back the offer that waits; False when none does."""
+        wishes = self._wishes.get(leg, deque())
+        for wish in wishes:
+            if wish.kind is Kind.PASSED:
+                wishes.remove(wish)
+                if not wishes:
+                    del self._wishes[leg]
+                return True
+        return False
+
+    def gone(self, leg: int) -> Exchange | None:
+        """A leg is over: nothing of it waits; the exchange that it was in goes on without it."""
+        self._wishes.pop(leg, None)
+        return self._by_leg.pop(leg, None)
