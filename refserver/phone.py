@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 
 from refserver.mailbox import Closed
@@ -152,13 +152,17 @@ class Phone(MessageSide):
             yield event
 
     async def wait_for(
-        self, kinds: Kind | Sequence[Kind], call: int | None = None, timeout_s: float = TIMEOUT_S
+        self,
+        kinds: Kind | Sequence[Kind],
+        call: int | None = None,
+        timeout_s: float = TIMEOUT_S,
+        where: Callable[[PhoneEvent], bool] = lambda event: True,
     ) -> PhoneEvent:
-        """The first event of the kind (or kinds), unread or to come; raises `PhoneTimeout`."""
+        """The first event of the kind (or kinds) that `where` accepts, unread or to come; raises `PhoneTimeout`."""
         wanted = (kinds,) if isinstance(kinds, str) else tuple(kinds)
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._mail.get(lambda e: e.kind in wanted and call in (None, e.call))
+                return await self._mail.get(lambda e: e.kind in wanted and call in (None, e.call) and where(e))
         except Closed:
             raise PhoneError(f"{self.number}: the phone is closed") from None
         except TimeoutError:

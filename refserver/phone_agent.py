@@ -64,6 +64,7 @@ class PhoneAgent:
         busy: bool = False,
         direct: bool = False,
         algorithms: Sequence[str] = ALGORITHMS,
+        told: Callable[[PhoneEvent], None] | None = None,
     ) -> None:
         self.number = number
         self.registrar = registrar
@@ -78,6 +79,7 @@ class PhoneAgent:
         self._trace = trace
         self._direct = direct
         self._algorithms = tuple(algorithms)
+        self._told = told
         self.transport = Transport(name=transport) if isinstance(transport, str) else transport
         self._mail: Mailbox[PhoneEvent] = Mailbox(EVENT_QUEUE)
         self._wires: Wires | None = None
@@ -194,7 +196,10 @@ class PhoneAgent:
         detail: dict[str, str | int] | None = None,
     ) -> None:
         number = call.number if call is not None else 0
-        self._mail.put(PhoneEvent(kind, number, status, peer or (call.peer if call else ""), text, detail or {}))
+        event = PhoneEvent(kind, number, status, peer or (call.peer if call else ""), text, detail or {})
+        self._mail.put(event)
+        if self._told is not None:
+            self._told(event)
 
     # requests that are answered once
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 
@@ -307,7 +308,8 @@ class CallSide(PhoneAgent):
         self._tell_hold(call, before)
 
     def _offer_answered(self, item: OfferAnswered, out: list[Output]) -> None:
-        self._endpoint.ack(self._now(), item.leg, out)
+        with contextlib.suppress(LocalError):
+            self._endpoint.ack(self._now(), item.leg, out)
         call = self._call_of(item.leg)
         if call is None:
             return

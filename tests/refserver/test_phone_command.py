@@ -7,14 +7,17 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
-from refserver.phone import Phone, PhoneError, PhoneEvent, PhoneEventKind
-from refserver.phone_command import line_of, main, obey
+from refserver.phone import Phone, PhoneEvent, PhoneEventKind
+from refserver.phone_command import line_of, main
+from refserver.phone_script import COMMANDS
 from tests.refserver.sip_registrar import Registrar
 
 Kind = PhoneEventKind
+NAMES = ", ".join(COMMANDS)
 
 
 def test_an_event_is_one_line_of_json_with_stable_keys() -> None:
@@ -35,35 +38,6 @@ def test_an_event_is_one_line_of_text_that_cannot_move_the_cursor() -> None:
     line = line_of(PhoneEvent(Kind.FAILED, 1, 486, "sip:1@x", "\x1b[2JBusy\n"), "1001", False)
     assert line.isprintable()
     assert line.startswith("1001  failed  call 1  sip:1@x  486")
-
-
-@pytest.mark.parametrize("text", ["nonsense", "call", "reject 200", "reject 7x", "answer", "hold", "hangup"])
-def test_a_command_that_cannot_be_done_says_so(text: str) -> None:
-    async def body() -> None:
-        async with Phone("1", "", ("127.0.0.1", 9)) as phone:
-            with pytest.raises(PhoneError):
-                await obey(phone, text)
-
-    asyncio.run(body())
-
-
-def test_commands_drive_a_call_and_quit_ends() -> None:
-    async def body() -> None:
-        callee = Phone("2", "", ("127.0.0.1", 9))
-        await callee.start()
-        async with callee, Phone("1", "", callee.address) as caller:
-            assert await obey(caller, "call 2\n")
-            await callee.wait_for(Kind.INCOMING)
-            assert await obey(callee, "answer")
-            await caller.wait_for(Kind.ESTABLISHED)
-            assert await obey(caller, "hold")
-            assert await obey(caller, "retrieve")
-            assert await obey(caller, "hangup")
-            await callee.wait_for(Kind.ENDED)
-            assert await obey(caller, "\n")
-            assert not await obey(caller, "quit")
-
-    asyncio.run(body())
 
 
 @pytest.mark.parametrize(
@@ -107,3 +81,110 @@ def test_a_file_that_is_not_there_is_status_1_and_named(option: str, capsys: pyt
     given = ["--register", "127.0.0.1:9", "--number", "1", "--transport", "tls", option, "/no/such.pem"]
     assert main(given) == 1
     assert "/no/such.pem: No such file" in capsys.readouterr().err
+
+
+def test_detail_of_an_event_is_an_object_where_there_is_any() -> None:
+    event = PhoneEvent(Kind.DIGIT, 1, 0, "sip:1@x", "5", {"duration_ms": 160})
+    assert json.loads(line_of(event, "1001", True))["detail"] == {"duration_ms": 160}
+    assert line_of(event, "1001", False).endswith("5  duration_ms=160")
+
+
+async def scripted(script: str, *more: str, stdin: str | None = None) -> tuple[int, list[dict[str, object]], str]:
+    """Run `refserver phone`, its calls going to a phone that answers: status, lines of JSON, complaints."""
+    async with Phone("1002", "", ("127.0.0.1", 9), auto_answer=True) as callee:
+        host, port = callee.address
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "refserver", "phone", "--register", f"{host}:{port}", "--number", "1001"),
+            *("--no-register", "--json", *(("--script", script) if script else ()), *more),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            said, complaints = await process.communicate(None if stdin is None else stdin.encode())
+        assert process.returncode is not None
+        return process.returncode, [json.loads(line) for line in said.splitlines()], complaints.decode()
+
+
+def test_a_script_runs_to_its_end_and_says_what_came_of_each_line(tmp_path: Path) -> None:
+    script = tmp_path / "call.phone"
+    script.write_text("# one call\ncall 1002\nwait established\nhold\ndigits 5\nhangup\n")
+    status, lines, complaints = asyncio.run(scripted(str(script)))
+    assert (status, complaints) == (0, "")
+    answers = [(line["line"], line["command"], line["ok"]) for line in lines if "command" in line]
+    assert answers == [
+        *((2, "call", True), (3, "wait", True), (4, "hold", True), (5, "digits", True), (6, "hangup", True))
+    ]
+    events = [line["event"] for line in lines if "event" in line]
+    assert events == ["ringing", "established", "held", "ended"]
+    # An event stands before the answer of the command that it belongs to.
+    assert [line.get("event") or line.get("command") for line in lines][-4:] == ["hold", "digits", "ended", "hangup"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("hold\n", 1),
+        ("dance\n", 2),
+        ("call 1002\nwait established\nreject\n", 1),
+        ("wait ended within=0.01\n", 4),
+        ("quit\nhold\n", 0),
+    ],
+)
+def test_a_script_ends_at_the_first_command_that_fails_and_its_status_says_why(text: str, status: int) -> None:
+    found, lines, complaints = asyncio.run(scripted("-", stdin=text))
+    assert found == status
+    if status == 2:
+        assert (lines, complaints) == ([], "refserver phone: -: line 1: no command 'dance'; there are: " + NAMES + "\n")
+    elif status:
+        assert lines[-1 - sum(line.get("event") == "ended" for line in lines)]["ok"] is False
+
+
+def test_lines_of_standard_input_go_on_after_a_failure() -> None:
+    text = "dance\nhold\n" + "x" * 2_000 + "\nmessage 1002 hi\nquit\n"
+    status, lines, _ = asyncio.run(scripted("", stdin=text))
+    assert status == 0
+    assert [(line["command"], line["ok"]) for line in lines] == [
+        *(("", False), ("hold", False), ("", False), ("message", True), ("quit", True))
+    ]
+
+
+def test_a_script_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "none")
+    assert main(["--register", "127.0.0.1:9", "--number", "1", "--script", missing]) == 2
+    assert capsys.readouterr().err == f"refserver phone: {missing}: No such file or directory\n"
+
+
+def test_a_script_without_bounds_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "long"
+    script.write_bytes(b"#" * 1_000_001)
+    assert main(["--register", "127.0.0.1:9", "--number", "1", "--script", str(script)]) == 2
+    assert "longer than 1,000,000 octets" in capsys.readouterr().err
+
+
+def test_the_help_tells_commands_and_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert NAMES in text
+    assert "Exit status: 0 done" in text
+
+
+def test_a_registration_that_is_refused_is_status_3() -> None:
+    async def body() -> None:
+        registrar = Registrar()
+        registrar.refuse = 403
+        host, port = await registrar.start()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "refserver", "phone", "--register", f"{host}:{port}", "--number", "1001"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            _, complaints = await process.communicate()
+        registrar.transport.close()
+        assert process.returncode == 3
+        assert b"403" in complaints
+
+    asyncio.run(body())
