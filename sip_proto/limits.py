@@ -24,8 +24,13 @@ class Limits(msgspec.Struct, frozen=True):
     records: int = 32
     targets: int = 32
     subscriptions: int = 50_000
+    offers: int = 8
+    offer_tries: int = 5
+    provisionals: int = 8
     referrals: int = 10_000
     leg_referrals: int = 8
+    document: int = 65_535
+    document_entries: int = 128
 
 
 class Timings(msgspec.Struct, frozen=True):
