@@ -38,7 +38,9 @@ class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
     `contact` "*" is a SIP-registered phone, whose ownership follows its registration; anything else of an Extension
     belongs to a T-Library registration (seed, DN ownership). For a Trunk it is the next hop, a SIP URI, and `prefix`
     the leading digits that are dialled through it. `sip_cti_control` "talk" says that the phone answers on request.
-    `digest_algorithms` are offered to the phone in this order: MD5, SHA-256 or both.
+    `digest_algorithms` are offered to the phone in this order: MD5, SHA-256 or both. `sip_enable_100rel` is "no",
+    "supported" or "required" (RFC 3262); `session_refresh_interval` is in seconds, 0 for no session timer (RFC 4028);
+    `make_call_rfc3725_flow` is the flow, 1, 3 or 4, by which a program's call begins at this phone.
     """
 
     dn: str
@@ -49,6 +51,9 @@ class DnSettings(msgspec.Struct, frozen=True, kw_only=True):
     default_dn: str = ""
     sip_cti_control: str = "talk"
     digest_algorithms: tuple[str, ...] = ("MD5",)
+    sip_enable_100rel: str = "supported"
+    session_refresh_interval: int = 1800
+    make_call_rfc3725_flow: int = 4
 
 
 class ClientSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +106,12 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options of the DN whose `service-type` is `sip-cluster-nodes`."""
+    """Options of the DN whose `service-type` is `sip-cluster-nodes`; `session_refresh_minimum` is the least interval
+    of a session timer, in seconds, that any peer is granted (RFC 4028)."""
 
     dn_owner_applications: tuple[str, ...] = ()
     smart_proxy_enabled: bool = False
+    session_refresh_minimum: int = 90
 
 
 class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):

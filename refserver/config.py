@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
@@ -74,7 +75,7 @@ class ConfigError(Exception):
 DIGEST_ALGORITHMS = ("MD5", "SHA-256")
 """What a phone may be asked to prove its password by."""
 
-CLUSTER_OPTIONS = ("dn-owner-applications", "smart-proxy-enabled")
+CLUSTER_OPTIONS = ("dn-owner-applications", "smart-proxy-enabled", "session-refresh-minimum")
 """Options that stand on the DN of the cluster and nowhere else."""
 
 
@@ -350,6 +351,9 @@ class _Reader:
                 default_dn=dn.default_dn,
                 sip_cti_control=dn.sip_cti_control,
                 digest_algorithms=tuple(dn.digest_algorithms),
+                sip_enable_100rel=dn.sip_enable_100rel,
+                session_refresh_interval=dn.session_refresh_interval,
+                make_call_rfc3725_flow=dn.make_call_rfc3725_flow,
             )
         return dns, options
 
@@ -372,6 +376,10 @@ class _Reader:
         if not algorithms or not set(algorithms) <= set(DIGEST_ALGORITHMS) or len(set(algorithms)) < len(algorithms):
             got = _said(", ".join(algorithms))
             self.wrong((*path, "digest-algorithms"), f"expected {' or '.join(DIGEST_ALGORITHMS)}, or both, got {got}")
+        for key, fits, wanted in _SESSION_OPTIONS:
+            value = getattr(dn, key)
+            if not fits(value):
+                self.wrong((*path, key.replace("_", "-")), f"expected {wanted}, got {_said(value)}")
         if dn.service_type and kind is not DnType.VOIP_SERVICE:
             self.wrong((*path, "service-type"), f'expected only on a "{DnType.VOIP_SERVICE.value}"')
         if any(char in dn.password for char in "\r\n\0"):
@@ -382,6 +390,7 @@ class _Reader:
         return ClusterOptions(
             dn_owner_applications=tuple(dn.dn_owner_applications),
             smart_proxy_enabled=dn.smart_proxy_enabled,
+            session_refresh_minimum=dn.session_refresh_minimum,
         )
 
     def clients(self, tables: list[dict[str, Any]]) -> tuple[ClientSettings, ...]:
@@ -433,6 +442,23 @@ def _said(value: object) -> str:
     text = repr(value) if not isinstance(value, str) else f'"{value}"'
     return text if len(text) <= 60 else f"{text[:57]}..."
 
+
+_LEAST_S, _MOST_S = 90, 86_400
+_SESSION_OPTIONS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("sip_enable_100rel", lambda value: value in ("no", "supported", "required"), '"no", "supported" or "required"'),
+    (
+        "session_refresh_interval",
+        lambda value: value == 0 or _LEAST_S <= value <= _MOST_S,
+        f"{_LEAST_S} to {_MOST_S} seconds, or 0 for no session timer",
+    ),
+    (
+        "session_refresh_minimum",
+        lambda value: _LEAST_S <= value <= _MOST_S,
+        f"{_LEAST_S} to {_MOST_S} seconds",
+    ),
+    ("make_call_rfc3725_flow", lambda value: value in (1, 3, 4), "1, 3 or 4"),
+)
+"""Options of SIP sessions, what they may be, and how a complaint says that (RFC 3262, 4028, 3725)."""
 
 _WANTED = {
     str: "a string",

@@ -59,6 +59,10 @@ class DnTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     dn_owner_applications: list[str] = []
     smart_proxy_enabled: bool = False
     digest_algorithms: list[str] = msgspec.field(default_factory=lambda: ["MD5"])
+    sip_enable_100rel: str = "supported"
+    session_refresh_interval: int = 1800
+    session_refresh_minimum: int = 90
+    make_call_rfc3725_flow: int = 4
 
 
 class ClientTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):

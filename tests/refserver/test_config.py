@@ -70,6 +70,20 @@ def test_a_good_file_becomes_settings():
     assert settings.clients[0].role is ClientRole.DESKTOP
 
 
+def test_options_of_sip_sessions_stand_on_the_dn_and_the_least_interval_on_the_cluster():
+    phone = 'sip-enable-100rel = "no"\nsession-refresh-interval = 0\nmake-call-rfc3725-flow = 1'
+    text = GOOD.replace('password = "x"', f'password = "x"\n{phone}')
+    settings = parse(text.replace("smart-proxy-enabled = true", "session-refresh-minimum = 120"))
+    dn, other = settings.dns["1001"], settings.dns["8000"]
+    assert (dn.sip_enable_100rel, dn.session_refresh_interval, dn.make_call_rfc3725_flow) == ("no", 0, 1)
+    assert (other.sip_enable_100rel, other.session_refresh_interval, other.make_call_rfc3725_flow) == (
+        "supported",
+        1800,
+        4,
+    )
+    assert settings.options.session_refresh_minimum == 120
+
+
 def test_the_demo_file_is_good():
     assert [node.name for node in load(DEMO).nodes] == ["n1", "n2"]
 
@@ -110,6 +124,11 @@ def test_the_demo_file_is_good():
         ('password = "x"', "digest-algorithms = []", "digest", "expected MD5 or SHA-256, or both"),
         ('password = "x"', 'digest-algorithms = ["SHA-1"]', "digest", 'or both, got "SHA-1"'),
         ('password = "x"', 'digest-algorithms = ["MD5", "MD5"]', "digest", 'got "MD5, MD5"'),
+        ('password = "x"', 'sip-enable-100rel = "yes"', "100rel", '"no", "supported" or "required", got "yes"'),
+        ('password = "x"', "session-refresh-interval = 89", "refresh", "90 to 86400 seconds, or 0 for no"),
+        ('password = "x"', "make-call-rfc3725-flow = 2", "3725", "expected 1, 3 or 4, got 2"),
+        ('password = "x"', "session-refresh-minimum = 90", "refresh-min", 'only on the "sip-cluster-nodes" DN'),
+        ("smart-proxy-enabled = true", "session-refresh-minimum = 10", "refresh-min", "expected 90 to 86400 seconds"),
         ('password = "x"', 'prefix = "a"', "prefix", "expected at most 32 dialled digits"),
         ('password = "x"', 'service-type = "x"', 'type = "x"', 'expected only on a "VoIP Service"'),
         ('password = "x"', 'password = "x\\n"', "password", "expected one line of text"),
