@@ -27,6 +27,8 @@ from sip_proto.tables import (
     Sends,
     State,
 )
+from sip_proto.tables_third_party import THIRD_PARTY_TRANSITIONS
+from sip_proto.tables_timer import ANSWER_ROWS, ANSWERED_ROWS, SESSION_TRANSITIONS, Refresher, Says
 from sip_proto.tables_usage import REGISTRATION_TRANSITIONS, SUBSCRIPTION_TRANSITIONS
 
 DOCS = Path(__file__).parent
@@ -75,6 +77,37 @@ def machine(rows: Mapping[Any, IntEnum]) -> str:
     return table(("state", "input", "next"), [(at.name, event.name, to.name) for (at, event), to in rows.items()])
 
 
+def refresher(row: Any) -> str:
+    return "we" if row.refresher is Refresher.WE else "the peer"
+
+
+def refreshers() -> str:
+    head = ("direction", "supports timer", "Session-Expires", "refresher now", "refresher from now on", "", "source")
+    said = {Says.NOTHING: "none", Says.INTERVAL: "without refresher", Says.UAC: "uac", Says.UAS: "uas"}
+    now = {Refresher.NOBODY: "nobody", Refresher.WE: "we", Refresher.PEER: "the peer"}
+    rows: list[tuple[object, ...]] = []
+    for (knows, says, before), answer in ANSWER_ROWS.items():
+        more = "Require: timer" if answer.require else ""
+        known = "yes" if knows else "no"
+        rows.append(("request of the peer", known, said[says], now[before], refresher(answer), more, answer.source))
+    for says, answered in ANSWERED_ROWS.items():
+        more = "" if answered.agreed else "alone"
+        rows.append(("2xx of the peer", "any", said[says], "any", refresher(answered), more, answered.source))
+    return table(head, rows)
+
+
+def third_party() -> str:
+    head = ("state", "input", "next", "deeds", "source")
+    rows = THIRD_PARTY_TRANSITIONS.items()
+    return table(
+        head,
+        [
+            (at.name, event.name, row.next.name, ", ".join(deed.name for deed in row.deeds), row.source)
+            for (at, event), row in rows
+        ],
+    )
+
+
 def rfcs() -> str:
     entries = tomllib.loads((DOCS / "sip-rfcs.toml").read_text(encoding="utf-8"))["rfc"]
     for entry in entries:
@@ -95,6 +128,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "transactions": transactions,
     "reliable": reliable,
     "legs": lambda: machine(LEG_TRANSITIONS),
+    "refreshers": refreshers,
+    "session timer": lambda: machine(SESSION_TRANSITIONS),
+    "third party": third_party,
     "registration": lambda: machine(REGISTRATION_TRANSITIONS),
     "subscription": lambda: machine(SUBSCRIPTION_TRANSITIONS),
     "rfcs": rfcs,

@@ -1,0 +1,216 @@
+"""The session timer of one leg: what its messages say, who refreshes, when it ends (RFC 4028)."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from sip_proto.errors import LocalError, ParseError
+from sip_proto.fields import MIN_SE, SESSION_EXPIRES
+from sip_proto.message import Message, Request, Response
+from sip_proto.tables_timer import (
+    ANSWER_ROWS,
+    ANSWERED_ROWS,
+    REQUEST_ROWS,
+    SESSION_TRANSITIONS,
+    Refresher,
+    Says,
+    SessionInput,
+    SessionState,
+)
+from sip_proto.validate import Rejection
+
+# No interval is shorter (RFC 4028 section 4).
+LEAST_S = 90
+_SECOND_US = 1_000_000
+# A BYE goes out this long before the end, or a third of the interval if that is less (RFC 4028 section 10).
+_MARGIN_US = 32 * _SECOND_US
+# How long a request of the peer that is under way may still take, and the least pause before a refresh is tried again.
+_GRACE_US = 32 * _SECOND_US
+_PAUSE_US = 5 * _SECOND_US
+
+_NAMES = {Says.INTERVAL: "", Says.UAC: ";refresher=uac", Says.UAS: ";refresher=uas"}
+_SAID = {"uac": Says.UAC, "uas": Says.UAS}
+
+
+class Asked(NamedTuple):
+    """What a request wants of the session: whether its sender knows timers, the interval (0 none) and what it says of
+    the refresher, the least interval (90 when not written) (RFC 4028 section 9)."""
+
+    knows: bool
+    says: Says
+    interval_s: int
+    least_s: int
+
+
+class SessionDue(IntEnum):
+    """What has come due: a refresh of ours, or the end of the session without one."""
+
+    REFRESH = 0
+    END = 1
+
+
+def check_interval(session_s: int, least_s: int) -> int:
+    """`session_s`, which is 0 for no timer or at least `least_s`; LocalError (RFC 4028 section 7.1)."""
+    if session_s and session_s < least_s:
+        raise LocalError(f"a session of {session_s} s where {least_s} s are the least")
+    return session_s
+
+
+def knows_timer(message: Message) -> bool:
+    """Whether Supported or Require has "timer" (RFC 4028 section 3)."""
+    return any(
+        option.lower() == "timer"
+        for name in ("Supported", "Require")
+        if name in message.names
+        for option in message.elements(name)
+    )
+
+
+def read_asked(request: Request, least_s: int) -> Asked | Rejection:
+    """What an INVITE or UPDATE wants; 422 for an interval below `least_s` from a sender that knows timers, 400 for
+    headers that cannot be read (RFC 4028 section 9)."""
+    try:
+        interval_s, says = _interval(request)
+        shortest = request.one(MIN_SE)
+    except ParseError as error:
+        return Rejection(400, f"Bad session interval: {error.text}")
+    knows = knows_timer(request)
+    if knows and says is not Says.NOTHING and interval_s < least_s:
+        return Rejection(422, "Session Interval Too Small", (("Min-SE", str(least_s)),))
+    return Asked(knows, says, interval_s, max(LEAST_S, 0 if shortest is None else shortest.seconds))
+
+
+def _interval(message: Message) -> tuple[int, Says]:
+    delay = message.one(SESSION_EXPIRES)
+    if delay is None:
+        return 0, Says.NOTHING
+    return delay.seconds, _SAID.get(delay.params.get("refresher", "").lower(), Says.INTERVAL)
+
+
+class SessionTimer:
+    """When one leg's session is refreshed and when it ends; each 2xx to an INVITE, re-INVITE or UPDATE begins it anew
+    (RFC 4028 sections 7.2, 9, 10).
+
+    `wanted_s` is our own interval, `interval_s` the one agreed, 0 for none yet; `agreed` is False while the peer knows
+    nothing of it and we refresh alone.
+    """
+
+    __slots__ = (
+        "_end_us",
+        "_half_us",
+        "_least_s",
+        "_peer_s",
+        "agreed",
+        "interval_s",
+        "raises",
+        "refresher",
+        "state",
+        "wanted_s",
+    )
+
+    def __init__(self, wanted_s: int, least_s: int) -> None:
+        self.wanted_s = wanted_s
+        self.interval_s = 0
+        self.refresher = Refresher.NOBODY
+        self.agreed = False
+        # How often a 422 has raised the interval.
+        self.raises = 0
+        self.state = SessionState.IDLE
+        # Our own least interval, and the largest that the peer's side has named in this dialog.
+        self._least_s = least_s
+        self._peer_s = 0
+        self._half_us = 0
+        self._end_us = 0
+
+    def request_lines(self) -> str:
+        """Session-Expires and Min-SE of our INVITE or UPDATE (RFC 4028 sections 7.1, 7.4)."""
+        least_s = max(self._least_s, self._peer_s)
+        asked_s = max(self.interval_s or self.wanted_s, least_s)
+        return f"Session-Expires: {asked_s}{_NAMES[REQUEST_ROWS[self.refresher]]}\r\nMin-SE: {least_s}\r\n"
+
+    def heard(self, now: int, asked: Asked) -> None:
+        """The peer's re-INVITE or UPDATE came: it refreshes the session once it is answered, which does not end in the
+        meantime (RFC 4028 section 7.4, the pause ours)."""
+        self._peer_s = max(self._peer_s, asked.least_s)
+        self._end_us = max(self._end_us, now + _GRACE_US)
+
+    def answer(self, now: int, asked: Asked) -> str:
+        """Our 2xx goes out: its header lines; the session begins anew (RFC 4028 section 9)."""
+        interval_s = min(asked.interval_s or self.interval_s or self.wanted_s, self.wanted_s)
+        self.interval_s = max(interval_s, asked.least_s, self._least_s)
+        row = ANSWER_ROWS[asked.knows, asked.says, self.refresher]
+        self._begin(now, row.refresher, asked.knows)
+        name = _NAMES[Says.UAS if row.refresher is Refresher.WE else Says.UAC]
+        line = f"Session-Expires: {self.interval_s}{name}\r\n"
+        return f"Require: timer\r\n{line}" if row.require else line
+
+    def answered(self, now: int, response: Response) -> None:
+        """The 2xx to our INVITE or UPDATE: the session begins anew (RFC 4028 section 7.2)."""
+        try:
+            interval_s, says = _interval(response)
+        except ParseError:
+            interval_s, says = 0, Says.NOTHING
+        row = ANSWERED_ROWS[says]
+        if self.refresher is Refresher.NOBODY:
+            # What proxies wanted that may not be on the dialog's way.
+            self._peer_s = 0
+        self.interval_s = max(interval_s or self.interval_s or self.wanted_s, LEAST_S)
+        self._begin(now, row.refresher, row.agreed)
+
+    def raised(self, response: Response) -> bool:
+        """Whether a 422 asks for a longer interval, which the next request has then (RFC 4028 section 7.3)."""
+        try:
+            least = response.one(MIN_SE)
+        except ParseError:
+            return False
+        if least is None or least.seconds <= max(self.interval_s or self.wanted_s, self._least_s, self._peer_s):
+            return False
+        self._peer_s = least.seconds
+        self.raises += 1
+        return True
+
+    def refused(self, now: int) -> None:
+        """A refresh of ours got a final answer that is neither a 2xx nor the end of the dialog. One that refreshes
+        alone knows by it that the peer lives; else there is another try before the end (RFC 4028 section 10)."""
+        if self.state is not SessionState.DUE:
+            return
+        if not self.agreed:
+            self._begin(now, Refresher.WE, False)
+            return
+        self._take(SessionInput.REFUSED)
+        self._half_us = now + max((self._end_us - now) // 2, _PAUSE_US)
+
+    def restore(self, now: int, interval_s: int, *, refresher: bool, agreed: bool, lot: int) -> None:
+        """Go on with what was agreed before; a refresh of ours comes soon, spread by `lot`, as half of the interval may
+        be over (ours)."""
+        self.interval_s = interval_s
+        self._begin(now, Refresher.WE if refresher else Refresher.PEER, agreed)
+        self._half_us = now + interval_s * _SECOND_US * (lot % 64) // 512
+
+    def next_deadline(self) -> int | None:
+        """When handle_timeout must be called, None for never (ours)."""
+        if self.state is SessionState.OURS:
+            return min(self._half_us, self._end_us)
+        return self._end_us if self.state in (SessionState.DUE, SessionState.THEIRS) else None
+
+    def handle_timeout(self, now: int, out: list[SessionDue]) -> None:
+        """Say what is due by `now` (RFC 4028 section 10)."""
+        deadline_us = self.next_deadline()
+        if deadline_us is None or deadline_us > now:
+            return
+        if self._end_us <= now:
+            self._take(SessionInput.END)
+            out.append(SessionDue.END)
+        else:
+            self._take(SessionInput.HALF)
+            out.append(SessionDue.REFRESH)
+
+    def _begin(self, now: int, refresher: Refresher, agreed: bool) -> None:
+        life_us = self.interval_s * _SECOND_US
+        self.refresher = refresher
+        self.agreed = agreed
+        self._half_us = now + life_us // 2
+        self._end_us = now + life_us - min(_MARGIN_US, life_us // 3)
+        self._take(SessionInput.WE if refresher is Refresher.WE else SessionInput.PEER)
+
+    def _take(self, event: SessionInput) -> None:
+        self.state = SESSION_TRANSITIONS.get((self.state, event), self.state)
