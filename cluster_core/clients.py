@@ -6,7 +6,7 @@ What a client may do follows from its port, its role and what it has proved (des
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -160,9 +160,9 @@ class Clients:
         else:
             self._bulk.pop(client.conn, None)
 
-    def watchers(self, listener: str, dn: str) -> Iterable[int]:
+    def watchers(self, listener: str, dn: str) -> tuple[int, ...]:
         """The streams of a port that registered a DN."""
-        return self._watchers.get((listener, dn), ())
+        return tuple(self._watchers.get((listener, dn), ()))
 
     def watched(self, listener: str) -> list[str]:
         """Every DN that somebody registered on a port."""
@@ -185,25 +185,18 @@ class Clients:
         return client.proven and client.application in self._core.settings.options.dn_owner_applications
 
     def deliver(
-        self, now: int, conns: Iterable[int], event: Message, cause: Cause | None, out: list[AnyOutput]
+        self, now: int, conns: Sequence[int], event: Message, cause: Cause | None, out: list[AnyOutput]
     ) -> None:
-        """Send an event to streams, encoded once; the copy of the one who asked for it carries the ReferenceID."""
-        conns = list(conns)
+        """Send an event to streams of one port, encoded once; the copy of the one who asked carries the ReferenceID."""
         if not conns:
             return
         frame = encode(Message(event.id, 0, {**event.attributes, **self._stamp()}))
         asking = self._requests.conn_of(cause)
-        others = []
-        for conn in conns:
-            if conn == asking and cause is not None:
-                self._edge.send_frame(
-                    now, (conn,), with_reference(frame, self._requests.take_ref(cause)), out
-                )
-                asking = None
-            else:
-                others.append(conn)
-        if others:
-            self._edge.send_frame(now, others, frame, out)
+        if asking is not None and cause is not None and asking in conns:
+            answer = with_reference(frame, self._requests.take_ref(cause))
+            self._edge.send_frame(now, (asking,), answer, out)
+            conns = [conn for conn in conns if conn != asking]
+        self._edge.send_frame(now, conns, frame, out)
 
     def answer(self, now: int, conn: int, ref: int, event: Message, out: list[AnyOutput]) -> None:
         """Answer one client by an event of its own."""

@@ -70,6 +70,10 @@ class Requests:
         self._core.arm("request", cause[1], None)
         return pending.ref
 
+    def waits(self, cause: Cause | None) -> bool:
+        """Whether somebody still waits for this cause's answer, here or on another node."""
+        return cause is not None and (cause[0] != self._core.name or cause[1] in self._pending)
+
     def done(self, now: int, cause: Cause | None, frame: bytes, out: list[AnyOutput]) -> None:
         """The request led to the event of this frame: answer the requester with it, unless a delivery has done so."""
         if cause is None:

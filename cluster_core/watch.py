@@ -15,21 +15,27 @@ from cluster_core.settings import DnType
 from tlib_proto import AddressInfoType, AddressType, Attribute, Message, MessageType, Value
 
 ADDRESS_TYPES = {
-    DnType.EXTENSION: AddressType.DN,
-    DnType.ROUTING_POINT: AddressType.RouteDN,
-    DnType.TRUNK: AddressType.Trunk,
-    DnType.VOIP_SERVICE: AddressType.Other,
+    DnType.EXTENSION: int(AddressType.DN),
+    DnType.ROUTING_POINT: int(AddressType.RouteDN),
+    DnType.TRUNK: int(AddressType.Trunk),
+    DnType.VOIP_SERVICE: int(AddressType.Other),
 }
+_UNKNOWN = int(AddressType.Unknown)
+_DN_STATUS = int(AddressInfoType.DNStatus)
 
 
 def placed(picture: Picture, event: Message) -> Message:
     """The event with its place in the stream that the picture is of."""
-    place: dict[int, Value] = {
+    return Message(event.id, event.ref, {**event.attributes, **place_of(picture)})
+
+
+def place_of(picture: Picture) -> dict[int, Value]:
+    """The place of a picture in the stream that it is of, as attributes."""
+    return {
         Attribute.DNEpoch: picture.epoch,
         Attribute.DNSequence: picture.seq,
         Attribute.Source: picture.source,
     }
-    return Message(event.id, event.ref, {**event.attributes, **place})
 
 
 class Watch:
@@ -54,8 +60,8 @@ class Watch:
         settings = self._core.settings.dns.get(dn)
         attributes: dict[int, Value] = {
             Attribute.ThisDN: dn,
-            Attribute.AddressType: AddressType.Unknown if settings is None else ADDRESS_TYPES[settings.type],
-            Attribute.AddressInfoType: AddressInfoType.DNStatus,
+            Attribute.AddressType: _UNKNOWN if settings is None else ADDRESS_TYPES[settings.type],
+            Attribute.AddressInfoType: _DN_STATUS,
             Attribute.AddressInfoStatus: int(picture.in_service),
             Attribute.Extensions: extensions(picture),
         }
@@ -65,7 +71,8 @@ class Watch:
 
     def answer(self, now: int, conn: int, ref: int, dn: str, picture: Picture, out: list[AnyOutput]) -> None:
         """Answer one client's registration with the picture."""
-        self._clients.answer(now, conn, ref, placed(picture, self.registered(dn, picture)), out)
+        attributes = {**self.registered(dn, picture).attributes, **place_of(picture)}
+        self._clients.answer(now, conn, ref, Message(MessageType.EventRegistered, 0, attributes), out)
 
     def snapshot(self, now: int, conns: list[int], picture: Picture, out: list[AnyOutput]) -> None:
         """Send the whole picture to these streams."""

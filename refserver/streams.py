@@ -31,6 +31,7 @@ class Stream(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.pending: list[bytes] = []
         self.pending_bytes = 0
+        self.room = owner.limits.write_queue_bytes
         self.linger: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -135,18 +136,21 @@ class Streams:
 
     def send(self, output: Send) -> None:
         """Queue the chunks on each stream; one write a stream and pass of the loop."""
-        size = sum(map(len, output.chunks))
+        chunks = output.chunks
+        size = sum(map(len, chunks))
+        table, dirty = self.table, self._dirty
+        if not dirty:
+            self.host.loop.call_soon(self._flush)
         for conn in output.conns:
-            stream = self.table.get(conn)
+            stream = table.get(conn)
             if stream is None:
                 continue
-            if not stream.pending:
-                if not self._dirty:
-                    self.host.loop.call_soon(self._flush)
-                self._dirty.append(stream)
-            stream.pending.extend(output.chunks)
-            stream.pending_bytes += size
-            if stream.queued > self.limits.write_queue_bytes:
+            pending = stream.pending
+            if not pending:
+                dirty.append(stream)
+            pending += chunks
+            stream.pending_bytes = waiting = stream.pending_bytes + size
+            if waiting > stream.room and stream.queued > self.limits.write_queue_bytes:
                 self.host.count_fault("slow consumer")
                 self.drop(conn, "slow consumer")
 
@@ -220,9 +224,10 @@ class Streams:
             self._write(stream)
 
     def _write(self, stream: Stream) -> None:
-        if stream.pending and stream.transport:
-            chunks = stream.pending
-            stream.transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        chunks, transport = stream.pending, stream.transport
+        if chunks and transport:
+            transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+            stream.room = self.limits.write_queue_bytes - transport.get_write_buffer_size()
         stream.pending = []
         stream.pending_bytes = 0
 

@@ -62,7 +62,8 @@ class Agents:
         agent.work_mode, agent.reasons = work_mode, reasons
         assert row.event is not None
         event = self._step(now, agent, row.next, row.event, cause, out)
-        self._requests.done(now, cause, encode(event), out)
+        if self._requests.waits(cause):
+            self._requests.done(now, cause, encode(event), out)
         if given is AgentInput.LOGIN:
             ready = work_mode in READY_MODES
             after = AgentInput.SET_READY if ready else AgentInput.SET_NOT_READY
