@@ -15,7 +15,23 @@ from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagr
 from cluster_core.settings import MemberSettings
 from sip_proto import Connect, Disconnect, Endpoint, EndpointSettings, Transmit, TransmitStream
 from sip_proto import Output as SipRecord
-from tlib_proto import ClientSession, Ended, Hello, Message, ServerSession, TlibRecord, Write, encode
+from tlib_proto import (
+    ClientSession,
+    Ended,
+    Hello,
+    Linked,
+    Message,
+    ServerSession,
+    TlibRecord,
+    Write,
+    encode,
+    frame_id,
+    frame_reference,
+)
+from tlib_proto.limits import LIMITS
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, NOTIFY, REFER, SUBSCRIBE, INFO, MESSAGE, PRACK, UPDATE"
+"""What a phone may send to a node."""
 
 TRANSPORTS = {"sip-tcp": "tcp", "sip-tls": "tls"}
 
@@ -64,6 +80,9 @@ class Edge:
             seed,
         )
         self.sip_out: list[SipRecord] = []
+                allow=ALLOW,
+                supported=("replaces", "norefersub"),
+                events=("dialog", "message-summary"),
         self.tlib_out: list[tuple[int, TlibRecord | Gone]] = []
         self.streams: dict[int, Stream] = {}
         self._dialling: dict[int, tuple[Hello, str]] = {}

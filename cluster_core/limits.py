@@ -31,6 +31,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     membership_margin_us: int = 100 * MILLISECOND_US
     ring_us: int = 60 * SECOND_US
     routing_us: int = 30 * SECOND_US
+    parting_us: int = 2 * SECOND_US
     claim_deadline_us: int = 2 * SECOND_US
     name_deadline_us: int = 2 * SECOND_US
     lookup_deadline_us: int = 5 * SECOND_US

@@ -103,6 +103,7 @@ class ClusterNode:
             "route": self.session_controller.routing.route_timeout,
             "upstream": self.smart_proxy.dial_timeout,
             "name": self._naming.query_timeout,
+            "parting": self.session_controller.transfers.parting_timeout,
             "lookup": self._naming.lookup_timeout,
         }
         self._requests_of: dict[str, Any] = {
@@ -167,6 +168,7 @@ class ClusterNode:
             "offers": len(sc.talk),
             "asked": len(sc.control) + len(sc.registrar),
             "requests": len(self._requests),
+            "transfers": len(sc.transfers),
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
             "streams": len(self._edge.streams),

@@ -171,6 +171,18 @@ class Calls:
         transfer = self.transfers.get(call.conn_id)
         return self.parties[call.parties[0] if transfer is None else transfer.stays]
 
+    def shown(self, call: CallRecord) -> str:
+        """Whose number a phone that rings for the call is shown."""
+        caller = self.caller(call)
+        return call.ani or caller.dn if caller.role == DNRole.Origination else caller.dn
+
+    def referred_by(self, call: CallRecord) -> tuple[tuple[str, str], ...]:
+        """The header that names who transfers the call, if the REFER named it (RFC 3892)."""
+        transfer = self.transfers.get(call.conn_id)
+        if transfer is None or not transfer.referred_by:
+            return ()
+        return (("Referred-By", transfer.referred_by),)
+
     def third(self, call: CallRecord) -> dict[str, Any]:
         """What the events of a party that a transfer brings say of who makes it."""
         transfer = self.transfers.get(call.conn_id)

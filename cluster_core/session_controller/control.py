@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan
 from cluster_core.outputs import AnyOutput
@@ -41,6 +43,7 @@ class Control:
         self._routing = routing
         self._talk = talk
         self._plan = plan
+        self.left: Callable[[int, PartyRecord, int, list[AnyOutput]], bool]
         self._asked: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -131,6 +134,8 @@ class Control:
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
         self._calls.expect(party, PartyInput.RELEASE, cause)
+        if self.left(now, party, 603, out):
+            return
         by_caller = party.role == DNRole.Origination
         self._delivery.hang_up(now, call, out, 603, abandoned=by_caller)
 

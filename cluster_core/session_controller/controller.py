@@ -23,6 +23,7 @@ from cluster_core.session_controller.legs import Legs
 from cluster_core.session_controller.registrar import Registrar
 from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.talk import Talk
+from cluster_core.session_controller.transfer import Transfers
 from cluster_core.t_controller.link_records import Located
 from cluster_core.watch import Watch
 from sip_proto import (
@@ -38,6 +39,7 @@ from sip_proto import (
     Offered,
     OfferRefused,
     OfferWithdrawn,
+    Referred,
     Rejected,
     Requested,
     Responded,
@@ -70,10 +72,16 @@ class SessionController:
         self.incoming = Incoming(
             core, self.calls, self.legs, self.registrar, plan, self.delivery, self.routing
         )
+        self.transfers = Transfers(
+            core, requests, self.calls, self.legs, self.delivery, self.talk, self.incoming, plan
+        )
         self._plan = plan
         self._watch = Watch(core, clients, "tlib")
         self._addresses = Addresses(core, clients, requests)
         self.delivery.onward = self._onward
+        self.delivery.came_back = self.transfers.came_back
+        self.incoming.replacing = self.transfers.invited
+        self.control.left = self.transfers.left
         self._dispatch: dict[type, Any] = {
             Invited: self.incoming.invited,
             Requested: self._requested,
@@ -83,6 +91,7 @@ class SessionController:
             Acked: self._acked,
             Cancelled: self._cancelled,
             Ended: self._ended,
+            Referred: self.transfers.referred,
             Offered: self._offered,
             OfferAnswered: self._offer_answered,
             OfferRefused: self._offer_refused,
@@ -101,6 +110,8 @@ class SessionController:
         handler = self._dispatch.get(type(record))
         if handler is not None:
             handler(now, record, out)
+            if self.transfers.joins.has_waiting:
+                self.transfers.joins.serve(now, out)
 
     # What T-Controller asks and answers.
 
@@ -169,10 +180,12 @@ class SessionController:
         party = self.calls.of_leg(record.leg)
         if party is not None:
             self.delivery.ringing(now, party, record.response, out)
+            self.transfers.rings(now, party, record.response.status, out)
 
     def _answered(self, now: int, record: Answered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is not None:
+            self.transfers.answers(now, party, out)
             self.delivery.answered(now, party, record.response, out)
 
     def _failed(self, now: int, record: Failed, out: list[AnyOutput]) -> None:
@@ -187,13 +200,13 @@ class SessionController:
     def _cancelled(self, now: int, record: Cancelled, out: list[AnyOutput]) -> None:
         self._leg_gone(now, record.leg, out)
         party = self.calls.of_leg(record.leg)
-        if party is not None:
+        if party is not None and not self.transfers.left(now, party, 487, out):
             self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 487, abandoned=True)
 
     def _ended(self, now: int, record: Ended, out: list[AnyOutput]) -> None:
         self._leg_gone(now, record.leg, out)
         party = self.calls.of_leg(record.leg)
-        if party is not None:
+        if party is not None and not self.transfers.left(now, party, 480, out):
             self.delivery.hang_up(now, self.calls.calls[party.conn_id], out, 480, abandoned=True)
 
     def _offered(self, now: int, record: Offered, out: list[AnyOutput]) -> None:
@@ -205,14 +218,18 @@ class SessionController:
 
     def _offer_answered(self, now: int, record: OfferAnswered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
-        if party is not None and not self.delivery.offer_answered(now, party, record.response, out):
+        if party is None or self.transfers.joins.offer_answered(
+            now, party, record.offer, record.response.body, out
+        ):
+            return
+        if not self.delivery.offer_answered(now, party, record.response, out):
             self.talk.offer_answered(now, party, record.response, out)
 
     def _offer_refused(self, now: int, record: OfferRefused, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if record.status in (408, 481):
             self.legs.gone(record.leg)  # the dialog is over already, Ended follows
-        if party is not None:
+        if party is not None and not self.transfers.joins.offer_refused(now, party, record.offer, out):
             if self.delivery.is_late(record.leg):
                 self.delivery.hang_up(now, self.calls.calls[party.conn_id], out)
             else:
@@ -226,6 +243,7 @@ class SessionController:
         self.legs.gone(leg)
         self.talk.gone(now, leg, out)
         self.delivery.gone(leg)
+        self.transfers.gone(leg)
 
     def _dialog_changed(self, now: int, record: DialogChanged, out: list[AnyOutput]) -> None:
         self._core.store.put("dialogs", record.dialog.leg, record.dialog)

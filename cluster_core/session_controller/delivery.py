@@ -66,6 +66,7 @@ class Delivery:
         self.locator: Locator
         self.naming: Naming
         self.onward: Callable[[int, CallRecord, list[AnyOutput]], None]
+        self.came_back: Callable[[int, CallRecord, int, CallState, list[AnyOutput]], bool]
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
         self._outward: dict[int, Outward] = {}
@@ -208,7 +209,7 @@ class Delivery:
             self._calls.leave(now, party)
             self._come_back(now, call, status, Condition.PHONE_REFUSED, out)
             return
-        self.hang_up(now, call, out, status, _state_of(status))
+        self._give_up(now, call, out, status, _state_of(status))
 
     def is_late(self, leg: int) -> bool:
         """Whether a maker's phone still owes the answer to whom it called."""
@@ -230,7 +231,7 @@ class Delivery:
                     self._calls.leave(now, party)
             self._come_back(now, call, 480, Condition.NO_ANSWER, out)
         else:
-            self.hang_up(now, call, out, 480, CallState.NoAnswer, condition=Condition.NO_ANSWER)
+            self._give_up(now, call, out, 480, CallState.NoAnswer, Condition.NO_ANSWER)
 
     # The end.
 
@@ -271,7 +272,9 @@ class Delivery:
         queue = self._calls.queue_of(call)
         if queue is not None:
             self.leaves_queue(now, call, queue, party.dn, self._routed_by.pop(call.conn_id, None), out)
-        self._calls.step(now, party, PartyInput.RING, out)
+        third = self._calls.third(call)
+        state = CallState.Transferred if third else CallState.Ok
+        self._calls.step(now, party, PartyInput.RING, out, state, **third)
 
     def leaves_queue(
         self,
@@ -298,7 +301,7 @@ class Delivery:
         self._core.arm("ring", call.conn_id, None)
         queue = self._calls.queue_of(call)
         if queue is None:
-            self.hang_up(now, call, out, status, _state_of(status))
+            self._give_up(now, call, out, status, _state_of(status))
             return
         cause = self._routed_by.pop(call.conn_id, None)
         if cause is None:
@@ -306,6 +309,21 @@ class Delivery:
             return
         self._requests.fail(now, cause, condition, out, dn=queue.dn)
         self._core.arm("route", call.conn_id, now + self._core.limits.routing_us)
+
+    def _give_up(
+        self,
+        now: int,
+        call: CallRecord,
+        out: list[AnyOutput],
+        status: int,
+        state: CallState,
+        condition: Condition = Condition.INVALID_CONNID,
+    ) -> None:
+        """The call does not get where it was going: back to who transfers it, if that one is still there, or over."""
+        self._stay(call.conn_id)
+        self._core.arm("ring", call.conn_id, None)
+        if not self.came_back(now, call, status, state, out):
+            self.hang_up(now, call, out, status, state, condition=condition)
 
     def _to_trunk(self, now: int, call: CallRecord, target: Target, out: list[AnyOutput]) -> None:
         contact = self._core.settings.dns[target.dn].contact
@@ -332,11 +350,11 @@ class Delivery:
     def _invite(
         self, now: int, call: CallRecord, dn: str, kind: str, binding: Binding, out: list[AnyOutput]
     ) -> None:
-        caller = self._calls.of(call)[0]
+        caller = self._calls.caller(call)
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
         # A program's call has no offer of its own yet: who is called makes it.
         offer = b"" if self._legs.stage(caller.leg) is Stage.ANSWERED else self._legs.shape(party, caller.sdp)
-        leg = self._legs.invite(now, binding, call.ani or caller.dn, dn, offer)
+        leg = self._legs.invite(now, binding, self._calls.shown(call), dn, offer, self._calls.referred_by(call))
         if not leg:
             self._calls.leave(now, party)
             self._come_back(now, call, 503, Condition.TOO_MANY, out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cluster_core.core import Core
 from cluster_core.dial_plan import DialPlan, Target
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
@@ -44,6 +46,7 @@ class Incoming:
         self._plan = plan
         self._delivery = delivery
         self._routing = routing
+        self.replacing: Callable[[int, Invited, str, str, list[AnyOutput]], bool]
         self._trunks = {}
         for dn in core.settings.dns.values():
             if dn.type is DnType.TRUNK and dn.contact != "*":
@@ -55,7 +58,7 @@ class Incoming:
         self._legs.came(given.leg)
         caller = user_of(request.from_.uri)
         if caller is None:
-            self._refuse(now, given.leg, 400, "Bad From")
+            self.refuse(now, given.leg, 400, "Bad From")
             return
         known = self._core.settings.dns.get(caller)
         kind = "external"
@@ -68,19 +71,21 @@ class Incoming:
                     now, Requested(0, request, 0, given.listener, given.source), known
                 )
                 if refused is not None:
-                    self._refuse(now, given.leg, refused[0], refused[1], refused[2])
+                    self.refuse(now, given.leg, refused[0], refused[1], refused[2])
                     return
+        if self.replacing(now, given, caller, kind, out):
+            return
         number = parse_uri(request.uri).user
         target = self._plan.find(number)
         if target.kind is None:
-            self._refuse(now, given.leg, 404, "No Such Number")
+            self.refuse(now, given.leg, 404, "No Such Number")
         elif target.kind is DnType.TRUNK and kind != "extension":
             # A stranger does not call out at our cost.
-            self._refuse(now, given.leg, 403, "No Way From Outside To A Trunk")
+            self.refuse(now, given.leg, 403, "No Way From Outside To A Trunk")
         elif target.dn == caller:
-            self._refuse(now, given.leg, 486, "That Is You")
+            self.refuse(now, given.leg, 486, "That Is You")
         elif kind == "extension" and self._calls.busy(caller):
-            self._refuse(now, given.leg, 486, "Too Many Calls")
+            self.refuse(now, given.leg, 486, "Too Many Calls")
         else:
             self._begin(now, given, caller, kind, target, out)
 
@@ -99,7 +104,7 @@ class Incoming:
         call = self._calls.create(now, call_type, caller, target.dialled, (), out)
         if call is None:
             out.append(Fault(Subsystem.MAIN, "too-many-calls", "a call was refused with 503"))
-            self._refuse(now, given.leg, 503, "Too Many Calls", (("Retry-After", "5"),))
+            self.refuse(now, given.leg, 503, "Too Many Calls", (("Retry-After", "5"),))
             return
         party = self._calls.add(
             call, caller or "anonymous", kind, DNRole.Origination, given.leg, target.dialled
@@ -108,8 +113,9 @@ class Incoming:
         self._calls.step(now, party, PartyInput.DIAL, out)
         self.onward(now, call, target, out)
 
-    def _refuse(
+    def refuse(
         self, now: int, leg: int, status: int, reason: str, headers: tuple[tuple[str, str], ...] = ()
     ) -> None:
+        """Refuse an INVITE that came in."""
         self._legs.gone(leg)
         self._legs.sip.reject(now, leg, status, self._legs.out, reason=reason, headers=headers)

@@ -40,11 +40,13 @@ class Routing:
 
     def arrive(self, now: int, call: CallRecord, dn: str, out: list[AnyOutput]) -> None:
         """A call reaches a Routing Point: queued, and a route is asked for; without a router it goes on by default."""
-        caller = self._calls.of(call)[0]
+        caller = self._calls.caller(call)
         call.queue = dn
         party = self._calls.add(call, dn, "queue", DNRole.Destination, 0, caller.dn)
         self._legs.ring(now, caller.leg, 180, b"")
-        self._calls.step(now, party, PartyInput.QUEUE, out)
+        third = self._calls.third(call)
+        state = CallState.Transferred if third else CallState.Ok
+        self._calls.step(now, party, PartyInput.QUEUE, out, state, **third)
         if next(iter(self._clients.watchers("tlib", dn)), None) is None:
             self.go_by_default(now, call, out)
             return

@@ -7,6 +7,7 @@ import hashlib
 from cluster_core.ids import node_of
 from cluster_core.picture import Picture, apply, from_extensions
 from sip_proto import (
+    Acked,
     Answered,
     Cancelled,
     Ended,
@@ -17,6 +18,10 @@ from sip_proto import (
     OfferAnswered,
     Offered,
     OfferRefused,
+    ReferAnswered,
+    ReferEnded,
+    ReferProgress,
+    Request,
     Requested,
     Responded,
     Response,
@@ -254,6 +259,9 @@ class Phone:
         self.version = 1
         self._register: tuple[int, str, int, int] | None = None
         self._invite: dict[int, tuple[str, str, int]] = {}
+        self._replacing: dict[int, str] = {}
+        self._again: dict[int, int] = {}
+        self.last: Request | None = None
         self._nc = 0
         self._challenged = False
         world.bind(at, self)
@@ -311,6 +319,29 @@ class Phone:
         self.sip.offer(self.world.now, leg, self.out, body=body)
         self._done()
 
+    def transfer(
+        self, number: str, leg: int | None = None, *, to_leg: int | None = None, silent: bool = False, by: str = ""
+    ) -> None:
+        """REFER in a call: to a number, or to whom the phone talks to in its call `to_leg`."""
+        leg = self.leg("talking") if leg is None else leg
+        place = f"{number}@{self.server[0]}"
+        if to_leg is not None:
+            place += f"?Replaces={self.sip.replaces_of(to_leg, escaped=True)}"
+        self.refer(f"<sip:{place}>", leg, silent=silent, by=by)
+
+    def refer(self, refer_to: str, leg: int | None = None, *, silent: bool = False, by: str = "") -> None:
+        """REFER to whatever."""
+        leg = self.leg("talking") if leg is None else leg
+        self.sip.refer(self.world.now, leg, self.out, refer_to=refer_to, referred_by=by, silent=silent)
+        self._done()
+
+    def take_over(self, number: str, replaces: str) -> int:
+        """INVITE with Replaces; returns the leg."""
+        leg = self._send_invite(number, None, 1, (("Replaces", replaces), ("Require", "replaces")))
+        self._replacing[leg] = replaces
+        self._done()
+        return leg
+
     def forget(self) -> None:
         """Begin to count afresh."""
         self.said.clear()
@@ -322,6 +353,10 @@ class Phone:
         found = [leg for leg, at in self.calls.items() if at == state]
         assert len(found) == 1, f"{self.number} has {self.calls}"
         return found[0]
+
+    def leg_after(self, leg: int) -> int:
+        """The leg that a call has now: it got another one if it was challenged."""
+        return self._again.get(leg, leg)
 
     def has(self, state: str) -> bool:
         """Whether some call is in that state."""
@@ -368,9 +403,17 @@ class Phone:
             self.sip.answer_offer(now, record.leg, self.out, body=body)
         elif isinstance(record, OfferAnswered):
             self.said.append(f"reanswered {direction_of(record.response.body)}")
-            self.sip.ack(now, record.leg, self.out)
         elif isinstance(record, OfferRefused):
             self.said.append(f"rerefused {record.status}")
+        elif isinstance(record, ReferAnswered):
+            self.said.append(f"refer {record.status}")
+        elif isinstance(record, ReferProgress):
+            self.said.append(f"report {record.status}")
+        elif isinstance(record, ReferEnded):
+            self.said.append(f"refer over {record.why}")
+        elif isinstance(record, Acked):
+            if record.request.body:
+                self.said.append(f"acked {direction_of(record.request.body)}")
         elif isinstance(record, Requested):
             self._requested(record)
         elif isinstance(record, Responded):
@@ -382,6 +425,7 @@ class Phone:
     def _invited(self, record: Invited) -> None:
         now = self.world.now
         self.offers[record.leg] = record.request.body
+        self.last = record.request
         self.said.append("invited")
         self.calls[record.leg] = "ringing"
         if self.on_invite.isdigit():
@@ -404,7 +448,9 @@ class Phone:
         asked = self._invite.pop(record.leg, None)
         if asked is not None and record.status in (401, 407) and record.response is not None and asked[2] == 1:
             header = self._credentials(record.response, "INVITE", f"sip:{asked[0]}@{self.server[0]}")
-            self._send_invite(asked[0], asked[1], 2, (header,))
+            replaces = self._replacing.pop(record.leg, "")
+            more = (("Replaces", replaces), ("Require", "replaces")) if replaces else ()
+            self._again[record.leg] = self._send_invite(asked[0], asked[1], 2, (header, *more))
         else:
             self.said.append(f"failed {record.status}")
 

@@ -1,0 +1,129 @@
+"""Two answered phones that had others to talk to, and talk to each other from now on (RFC 3725, flow I).
+
+The first is asked for an offer, which goes to the second, whose answer goes back in the first one's ACK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from cluster_core.core import Core
+from cluster_core.outputs import AnyOutput
+from cluster_core.records import CallRecord, PartyRecord
+from cluster_core.session_controller import media
+from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.legs import Legs
+from cluster_core.session_controller.talk import Talk
+from sip_proto import LocalError
+
+
+class Join(msgspec.Struct):
+    """Two legs on their way together; `offer` is the endpoint's number of the offer that waits for an answer."""
+
+    first: int
+    second: int
+    offer: int = 0
+    asked: bool = False
+
+
+class Joins:
+    """Every pair of legs that is being joined, and those that wait until other offers on them are done."""
+
+    def __init__(self, core: Core, calls: Calls, legs: Legs, talk: Talk) -> None:
+        self._core = core
+        self._calls = calls
+        self._legs = legs
+        self._talk = talk
+        self.apart: Callable[[int, CallRecord, list[AnyOutput]], None]
+        self._joins: dict[int, Join] = {}
+        self._waiting: dict[int, Join] = {}
+
+    def __len__(self) -> int:
+        return len(self._joins) + len(self._waiting)
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether some pair waits for other offers to be done."""
+        return bool(self._waiting)
+
+    def begin(self, now: int, first: PartyRecord, second: PartyRecord, out: list[AnyOutput]) -> None:
+        """Join two answered legs, as soon as nothing else is offered on them."""
+        self._waiting[first.leg] = Join(first.leg, second.leg)
+        self.serve(now, out)
+
+    def serve(self, now: int, out: list[AnyOutput]) -> None:
+        """Begin with those that need not wait any longer."""
+        for join in list(self._waiting.values()):
+            first, second = self._calls.of_leg(join.first), self._calls.of_leg(join.second)
+            if first is None or second is None:
+                del self._waiting[join.first]
+            elif not self._talk.has(join.first) and not self._talk.has(join.second):
+                del self._waiting[join.first]
+                self._talk.begin(first, second)
+                self._joins[join.first] = self._joins[join.second] = join
+                self._offer(now, join, first, second, b"")
+
+    def offer_answered(
+        self, now: int, party: PartyRecord, offer: int, body: bytes, out: list[AnyOutput]
+    ) -> bool:
+        """A phone made the offer that it was asked for, or answered; False when this is about something else."""
+        join = self._of(party.leg, offer)
+        if join is None:
+            return False
+        first, second = self._parties(join)
+        party.sdp = body or party.sdp
+        self._calls.keep(self._calls.calls[party.conn_id], party)
+        if not join.asked:
+            join.asked = True
+            self._offer(now, join, second, first, self._legs.shape(second, body))
+            return True
+        self._end(now, join, out)
+        self._legs.ack(now, first.leg, self._legs.shape(first, body))
+        return True
+
+    def offer_refused(self, now: int, party: PartyRecord, offer: int, out: list[AnyOutput]) -> bool:
+        """A phone makes no offer: it gets the other one's. One that does not answer has nobody to talk to."""
+        join = self._of(party.leg, offer)
+        if join is None:
+            return False
+        first, second = self._parties(join)
+        self._end(now, join, out)
+        if join.asked:
+            answer = media.held_answer(first.sdp, self._legs.host)
+            self._legs.ack(now, first.leg, self._legs.shape(first, answer))
+            self.apart(now, self._calls.calls[party.conn_id], out)
+        else:
+            self._talk.refresh(now, first, out)
+            self._talk.refresh(now, second, out)
+        return True
+
+    def gone(self, leg: int) -> None:
+        """A leg is over."""
+        join = self._joins.get(leg)
+        if join is not None:
+            del self._joins[join.first], self._joins[join.second]
+        self._waiting.pop(leg, None)
+
+    def _parties(self, join: Join) -> tuple[PartyRecord, PartyRecord]:
+        first, second = self._calls.of_leg(join.first), self._calls.of_leg(join.second)
+        assert first is not None, "the legs of a join have parties"
+        assert second is not None, "the legs of a join have parties"
+        return first, second
+
+    def _of(self, leg: int, offer: int) -> Join | None:
+        join = self._joins.get(leg)
+        return None if join is None or join.offer != offer else join
+
+    def _end(self, now: int, join: Join, out: list[AnyOutput]) -> None:
+        self.gone(join.first)
+        self._talk.begun(now, join.first, out)
+
+    def _offer(self, now: int, join: Join, to: PartyRecord, about: PartyRecord, body: bytes) -> None:
+        """Offer, and say who is at the other end now; a leg that takes no offer is closing, and word of it follows."""
+        headers = (("P-Asserted-Identity", f"<sip:{about.dn}@{self._core.settings.realm}>"),)
+        try:
+            join.offer = self._legs.sip.offer(now, to.leg, self._legs.out, body=body, headers=headers)
+        except LocalError:
+            join.offer = -1

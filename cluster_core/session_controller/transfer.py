@@ -1,0 +1,404 @@
+"""Transfers that phones make: REFER, and INVITE with Replaces (RFC 3515, 3891, 5589; published call models).
+
+A REFER is never passed on: this B2BUA carries it out. Who makes a transfer stays a party until who comes has answered,
+or until it hangs up: so a call whose new party is busy is where it was, and a transferor that hangs up at once ends
+nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from cluster_core.core import Core
+from cluster_core.dial_plan import DialPlan, Target
+from cluster_core.outputs import AnyOutput
+from cluster_core.records import CallRecord, PartyRecord
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from cluster_core.session_controller import media
+from cluster_core.session_controller.calls import Calls, Transfer
+from cluster_core.session_controller.delivery import Delivery
+from cluster_core.session_controller.incoming import Incoming
+from cluster_core.session_controller.joins import Joins
+from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.registrar import user_of
+from cluster_core.session_controller.tables import CONNECTED, HELD, NULL, RINGING, PartyInput
+from cluster_core.session_controller.talk import Talk
+from cluster_core.settings import DnType
+from sip_proto import Invited, LocalError, Referred
+from sip_proto.ids import node_of_tag
+from sip_proto.validate import Rejection
+from sip_proto.values_event import DialogId
+from tlib_proto import CallState, DNRole
+
+_ENDS_A_DIALOG = (404, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604)
+"""What a phone may take for the end of its call when a REFER in it is answered so (RFC 5057 section 5.1)."""
+
+_REQUESTS = (PartyInput.DIAL, PartyInput.ANSWER, PartyInput.HOLD, PartyInput.RETRIEVE, PartyInput.RELEASE)
+
+
+class Transfers:
+    """What phones transfer, and what becomes of it."""
+
+    def __init__(
+        self,
+        core: Core,
+        requests: Requests,
+        calls: Calls,
+        legs: Legs,
+        delivery: Delivery,
+        talk: Talk,
+        incoming: Incoming,
+        plan: DialPlan,
+    ) -> None:
+        self._core = core
+        self._requests = requests
+        self._calls = calls
+        self._legs = legs
+        self._delivery = delivery
+        self._talk = talk
+        self._incoming = incoming
+        self._plan = plan
+        self.joins = Joins(core, calls, legs, talk)
+        self.joins.apart = self._apart
+        self._parting: dict[int, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._calls.transfers) + len(self.joins) + len(self._parting)
+
+    # What phones ask for.
+
+    def referred(self, now: int, given: Referred, out: list[AnyOutput]) -> None:
+        """A REFER in a call: carry it out, or say why not."""
+        party = self._calls.of_leg(given.leg)
+        other = None if party is None else self._movable(party)
+        if party is None:
+            self._refuse(now, given, 603)
+        elif other is None:
+            self._refuse(now, given, 491)
+        elif given.replaces is not None:
+            self._attended(now, given, given.replaces, party, other, out)
+        else:
+            self._blind(now, given, party, other, out)
+
+    def invited(self, now: int, given: Invited, caller: str, kind: str, out: list[AnyOutput]) -> bool:
+        """An INVITE with Replaces: who calls takes the place of the party that it names; False for any other INVITE."""
+        found = self._legs.sip.replaced_leg(given.request)
+        if found is None:
+            return False
+        replaced = None if isinstance(found, Rejection) else self._calls.of_leg(found)
+        stays = None if replaced is None else self._replaceable(replaced)
+        if isinstance(found, Rejection):
+            self._incoming.refuse(now, given.leg, found.status, found.reason)
+        elif replaced is None:
+            self._incoming.refuse(now, given.leg, 481, "No Such Dialog")
+        elif kind != "extension" or caller == replaced.other_dn:
+            self._incoming.refuse(now, given.leg, 403, "Not Your Call")
+        elif stays is None:
+            self._incoming.refuse(now, given.leg, 491, "Request Pending")
+        elif self._calls.busy(caller):
+            self._incoming.refuse(now, given.leg, 486, "Too Many Calls")
+        else:
+            self._replace(now, given, caller, replaced, stays, out)
+        return True
+
+    # How it goes on.
+
+    def rings(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
+        """Who comes rings: who made the transfer is told; who stays too, if that one is gone already."""
+        transfer = self._calls.transfers.get(party.conn_id)
+        if transfer is None or transfer.comes != party.party:
+            return
+        stays = self._calls.parties[transfer.stays]
+        if transfer.by:
+            self._report(now, transfer, status)
+        elif stays.other_dn != party.dn:
+            self._change(now, stays, party.dn, transfer, out)
+
+    def answers(self, now: int, party: PartyRecord, out: list[AnyOutput]) -> None:
+        """Who comes has answered: who made the transfer leaves the call, which is that of the other two now."""
+        transfer = self._calls.transfers.get(party.conn_id)
+        if transfer is None or transfer.comes != party.party:
+            return
+        call = self._calls.calls[party.conn_id]
+        third = self._calls.third(call)
+        by, stays = self._calls.parties.get(transfer.by), self._calls.parties[transfer.stays]
+        self._report(now, transfer, 200)
+        if by is not None:
+            self._leaves(now, by, out, referral=transfer.referral)
+        if party.state == NULL:
+            self._calls.step(now, party, PartyInput.RING, out, CallState.Transferred, **third)
+        if by is not None or stays.other_dn != party.dn:
+            self._change(now, stays, party.dn, transfer, out)
+        stays.role = int(DNRole.Origination) if party.role == DNRole.Destination else stays.role
+        del self._calls.transfers[call.conn_id]
+        self._calls.keep(call, stays)
+
+    def came_back(
+        self, now: int, call: CallRecord, status: int, state: CallState, out: list[AnyOutput]
+    ) -> bool:
+        """Who was to come does not: the call is what it was before; False when who made the transfer is gone."""
+        transfer = self._calls.transfers.get(call.conn_id)
+        if transfer is None:
+            return False
+        comes = self._calls.parties.get(transfer.comes)
+        self._report(now, transfer, status)
+        if not transfer.by:
+            return False
+        del self._calls.transfers[call.conn_id]
+        if comes is not None:
+            self._leaves(now, comes, out, status, state)
+        return True
+
+    def left(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> bool:
+        """A party of a call hangs up: True when the call goes on without it."""
+        call = self._calls.calls[party.conn_id]
+        transfer = self._calls.transfers.get(call.conn_id)
+        if transfer is None or party.party == transfer.stays:
+            return False
+        if party.party == transfer.comes:
+            return self.came_back(now, call, status, CallState.Ok, out)
+        comes = self._calls.parties.get(transfer.comes)
+        self._leaves(now, party, out)
+        if comes is not None and comes.state != NULL:
+            self._change(now, self._calls.parties[transfer.stays], comes.dn, transfer, out)
+        return True
+
+    def gone(self, leg: int) -> None:
+        """A leg is over: nobody is joined with it."""
+        self.joins.gone(leg)
+        if leg in self._parting:
+            del self._parting[leg]
+            self._core.arm("parting", leg, None)
+
+    def parting_timeout(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        """Who has transferred a call has had its time to hang up."""
+        del self._parting[leg]
+        self._legs.end(now, leg, 480)
+
+    # The ways of a transfer.
+
+    def _blind(
+        self, now: int, given: Referred, party: PartyRecord, stays: PartyRecord, out: list[AnyOutput]
+    ) -> None:
+        call = self._calls.calls[party.conn_id]
+        number = user_of(given.refer_to)
+        target = Target(None, "", "") if number is None else self._plan.find(number)
+        if not number:
+            self._refuse(now, given, 400)
+        elif target.kind is not None and number in (party.dn, stays.dn):
+            self._refuse(now, given, 403)
+        elif target.kind is DnType.TRUNK and party.kind != "extension":
+            # A stranger does not call out at our cost.
+            self._refuse(now, given, 403)
+        elif target.kind is None:
+            self._refuse(now, given, 404)
+        else:
+            transfer = Transfer(party.dn, party.party, stays.party, 0, given.referral, given.referred_by)
+            if not self._accept(now, given):
+                return
+            self._calls.transfers[call.conn_id] = transfer
+            if target.kind is DnType.ROUTING_POINT:
+                self._to_queue(now, call, transfer, target, out)
+            else:
+                self._delivery.deliver(now, call, target, out)
+
+    def _to_queue(
+        self, now: int, call: CallRecord, transfer: Transfer, target: Target, out: list[AnyOutput]
+    ) -> None:
+        """A Routing Point takes the call at once: it waits there for who stays."""
+        party, stays = self._calls.parties[transfer.by], self._calls.parties[transfer.stays]
+        self._report(now, transfer, 200)
+        self._leaves(now, party, out, referral=transfer.referral)
+        self._change(now, stays, target.dn, transfer, out)
+        stays.role = int(DNRole.Origination)
+        self._calls.keep(call, stays)
+        self._incoming.onward(now, call, target, out)
+        self._calls.transfers.pop(call.conn_id, None)
+
+    def _attended(
+        self,
+        now: int,
+        given: Referred,
+        named: DialogId,
+        party: PartyRecord,
+        other: PartyRecord,
+        out: list[AnyOutput],
+    ) -> None:
+        node = node_of_tag(named.local_tag)
+        leg = self._legs.sip.named_leg(named)
+        second = None if isinstance(leg, Rejection) else self._calls.of_leg(leg)
+        if node is not None and node != self._core.node.number:
+            self._refuse(now, given, 481, "Call Of Another Node")
+        elif second is None or (second.dn, second.kind) != (party.dn, party.kind):
+            # Who is no party of a call learns nothing of it, not even that it is there.
+            self._refuse(now, given, 481, "No Such Dialog")
+        elif second.conn_id == party.conn_id:
+            self._refuse(now, given, 403)
+        elif (target := self._movable(second)) is None:
+            self._refuse(now, given, 481, "Not Answered")
+        elif target.dn == other.dn and target.kind == other.kind == "extension":
+            self._refuse(now, given, 403)
+        elif self._accept(now, given):
+            if second.state == HELD and party.state != HELD:
+                # The REFER came in the consultation: the call that was held is the one that stays.
+                party, second, other, target = second, party, target, other
+            self._merge(now, given.referral, party, second, other, target, out)
+
+    def _merge(
+        self,
+        now: int,
+        referral: int,
+        first: PartyRecord,
+        second: PartyRecord,
+        stays: PartyRecord,
+        comes: PartyRecord,
+        out: list[AnyOutput],
+    ) -> None:
+        """A two-step transfer is complete: `first` and `second` are the same DN in two calls, of which the first one
+        goes on with the other two parties.
+        """
+        call, consult = self._calls.calls[first.conn_id], self._calls.calls[second.conn_id]
+        transfer = Transfer(first.dn, first.party, stays.party, comes.party, referral)
+        self._report(now, transfer, 200)
+        self._leaves(now, first, out, referral=referral)
+        self._leaves(now, second, out, referral=referral)
+        self._calls.move(comes, call)
+        comes.role, stays.role = int(DNRole.Destination), int(DNRole.Origination)
+        self._change(now, comes, stays.dn, transfer, out, PreviousConnID=consult.conn_id)
+        self._change(now, stays, comes.dn, transfer, out)
+        self._calls.end(now, consult, out, into=call)
+        self.joins.begin(now, stays, comes, out)
+
+    def _replace(
+        self,
+        now: int,
+        given: Invited,
+        caller: str,
+        replaced: PartyRecord,
+        stays: PartyRecord,
+        out: list[AnyOutput],
+    ) -> None:
+        """Who comes is answered at once, and so is who stays if it still waits; then they are joined as any two are."""
+        call = self._calls.calls[replaced.conn_id]
+        offer = given.request.body
+        answer = media.held_answer(offer, self._legs.host) if offer else media.nothing(self._legs.host)
+        if not answer:
+            self._incoming.refuse(now, given.leg, 488, "No Such Media")
+            return
+        role = DNRole(replaced.role)
+        self._calls.transfers[call.conn_id] = Transfer(replaced.dn, replaced.party, stays.party)
+        comes = self._calls.add(call, caller, "extension", role, given.leg, stays.dn)
+        comes.sdp = offer
+        step = PartyInput.DIAL if role is DNRole.Origination else PartyInput.RING
+        self._calls.step(now, comes, step, out, CallState.Transferred, **self._calls.third(call))
+        self._legs.accept(now, comes.leg, self._legs.shape(comes, answer))
+        if self._legs.stage(stays.leg) is Stage.INCOMING:
+            kept = media.held_answer(stays.sdp, self._legs.host) if stays.sdp else media.nothing(self._legs.host)
+            self._legs.accept(now, stays.leg, self._legs.shape(stays, kept))
+            self._core.arm("ring", call.conn_id, None)
+        self.answers(now, comes, out)
+        self._calls.answered(call)
+        self._calls.step(now, stays, PartyInput.ANSWER, out)
+        self._calls.step(now, comes, PartyInput.ANSWER, out)
+        self.joins.begin(now, stays, comes, out)
+
+    # What they share.
+
+    def _movable(self, party: PartyRecord) -> PartyRecord | None:
+        """Who is at the other end of an answered call with nothing under way in it; None when it is not so."""
+        if party.conn_id in self._calls.transfers or party.state not in (CONNECTED, HELD):
+            return None
+        other = self._calls.other(party)
+        if other is None or self._legs.stage(other.leg) is not Stage.ANSWERED:
+            return None
+        if self._delivery.is_late(party.leg) or self._delivery.is_late(other.leg):
+            return None
+        return other
+
+    def _replaceable(self, party: PartyRecord) -> PartyRecord | None:
+        """Who stays when a party is replaced: as in any transfer, or the caller of a phone that only rings."""
+        other = self._calls.other(party)
+        waits = other is not None and self._legs.stage(other.leg) in (Stage.INCOMING, Stage.ANSWERED)
+        picked_up = party.state == RINGING and party.role == DNRole.Destination and waits
+        if picked_up and party.conn_id not in self._calls.transfers:
+            return other
+        return self._movable(party)
+
+    def _leaves(
+        self,
+        now: int,
+        party: PartyRecord,
+        out: list[AnyOutput],
+        status: int = 480,
+        state: CallState = CallState.Transferred,
+        referral: int = 0,
+    ) -> None:
+        """One party leaves, the call goes on; what waits for it elsewhere waits no longer."""
+        leg = party.leg
+        self._delivery.gone(leg)
+        self.gone(leg)
+        for given in _REQUESTS[:-1]:
+            cause = self._calls.expected(party, given)
+            self._requests.fail(now, cause, Condition.INVALID_CONNID, out, dn=party.dn)
+        if referral and self._legs.stage(leg) is not None:
+            # A phone that has read the last report hangs up itself, and a BYE must not overtake that report.
+            self._parting[leg] = None
+            self._core.arm("parting", leg, now + self._core.limits.parting_us)
+        else:
+            self._legs.end(now, leg, status)
+        abandoned = party.state == RINGING and state is CallState.Ok
+        self._calls.step(now, party, PartyInput.ABANDON if abandoned else PartyInput.RELEASE, out, state)
+        self._calls.leave(now, party)
+        self._talk.gone(now, leg, out)
+
+    def _change(
+        self,
+        now: int,
+        party: PartyRecord,
+        other_dn: str,
+        transfer: Transfer,
+        out: list[AnyOutput],
+        **more: int,
+    ) -> None:
+        party.other_dn = other_dn
+        self._calls.step(
+            now,
+            party,
+            PartyInput.CHANGE,
+            out,
+            CallState.Transferred,
+            ThirdPartyDN=transfer.dn,
+            ThirdPartyDNRole=int(DNRole.TransferredBy),
+            **more,
+        )
+
+    def _apart(self, now: int, call: CallRecord, out: list[AnyOutput]) -> None:
+        self._delivery.hang_up(now, call, out, 480, CallState.GeneralError)
+
+    def _accept(self, now: int, given: Referred) -> bool:
+        """Say yes to a REFER; False when nobody waits for that any more."""
+        try:
+            self._legs.sip.accept_referral(now, given.referral, self._legs.out)
+        except LocalError:
+            return False
+        return True
+
+    def _report(self, now: int, transfer: Transfer, status: int) -> None:
+        if transfer.referral:
+            told = status if status < 700 else 480
+            with suppress(LocalError):
+                self._legs.sip.report_referral(now, transfer.referral, told, self._legs.out)
+
+    def _refuse(self, now: int, given: Referred, status: int, reason: str = "") -> None:
+        """Refuse a REFER; what the phone might take for the end of its call is told by NOTIFY, or by a plain no."""
+        sip = self._legs.sip
+        if status in _ENDS_A_DIALOG and not given.silent:
+            if self._accept(now, given):
+                with suppress(LocalError):
+                    sip.report_referral(now, given.referral, status, self._legs.out, reason=reason)
+            return
+        with suppress(LocalError):
+            sip.reject_referral(
+                now, given.referral, 603 if status in _ENDS_A_DIALOG else status, self._legs.out, reason=reason
+            )
