@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cluster_core.core import Core
+from cluster_core.gate import Gate
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
 from cluster_core.settings import MemberSettings
@@ -91,10 +92,14 @@ class Edge:
         self._flows: dict[int, int] = {}
         self._dialled_for: dict[int, str] = {}
         self._conns: dict[int, int] = {}
+        # Of accepted SIP streams: the source, and when it was heard last.
+        self._sources: dict[int, tuple[str, int]] = {}
+        self.gate = Gate(core)
 
-    def datagram(self, now: int, given: Datagram) -> None:
-        """Hand a datagram to the SIP endpoint."""
-        self.sip.receive_datagram(now, given.listener, given.source, given.data, self.sip_out)
+    def datagram(self, now: int, given: Datagram, out: list[AnyOutput]) -> None:
+        """Hand a datagram to the SIP endpoint, unless its source sends too many."""
+        if self.gate.admits(now, given.source[0], out):
+            self.sip.receive_datagram(now, given.listener, given.source, given.data, self.sip_out)
 
     def flush_sip(self, out: list[AnyOutput]) -> list[SipRecord]:
         """Turn what the endpoint transmits into outputs, and return the rest of what it said, in order."""
@@ -131,7 +136,13 @@ class Edge:
                 if len(self.streams) + len(self._flows) >= limits.connections:
                     out.append(Close(Subsystem.TRANSPORT, given.conn, "too many connections"))
                     return
+                source = _address(given.peer)[0]
+                if not self.gate.opened(now, source, out):
+                    out.append(Close(Subsystem.CALL_MANAGER, given.conn, "too many streams"))
+                    return
                 self._bind(given.conn, flow)
+                self._sources[given.conn] = (source, now)
+                self._core.arm("idle", given.conn, now + limits.source_idle_us)
             listener = self._dialled_for.pop(given.conn, given.listener)
             self.sip.stream_opened(now, flow, listener, _address(given.peer), self.sip_out)
             return
@@ -159,6 +170,12 @@ class Edge:
         """Hand bytes of a stream to its session; bytes of a stream that was closed meanwhile are dropped."""
         flow = self._flows.get(conn)
         if flow is not None:
+            if conn in self._sources:
+                source = self._sources[conn][0]
+                if not self.gate.admits(now, source, out):
+                    self._give_up(now, conn, "too many messages", out)
+                    return
+                self._sources[conn] = (source, now)
             self.sip.receive_stream(now, flow, data, self.sip_out)
             return
         stream = self.streams.get(conn)
@@ -176,6 +193,17 @@ class Edge:
             return False
         self.sip.stream_closed(now, flow, self.sip_out)
         return True
+
+    def idle_timeout(self, now: int, conn: int, out: list[AnyOutput]) -> None:
+        """A stranger's SIP stream that has said nothing for long is closed; a registered phone's stays."""
+        source, heard_us = self._sources[conn]
+        due_us = heard_us + self._core.limits.source_idle_us
+        if now < due_us:
+            self._core.arm("idle", conn, due_us)
+        elif self.gate.is_proven(now, source):
+            self._core.arm("idle", conn, now + self._core.limits.source_idle_us)
+        else:
+            self._give_up(now, conn, "idle", out)
 
     def closed(self, conn: int) -> str | None:
         """Forget a stream that is gone; returns the listener or dialler it belonged to, None if unknown."""
@@ -275,7 +303,14 @@ class Edge:
         self._flows[conn] = flow
         self._conns[flow] = conn
 
+    def _give_up(self, now: int, conn: int, why: str, out: list[AnyOutput]) -> None:
+        self.sip_closed(now, conn)
+        out.append(Close(Subsystem.CALL_MANAGER, conn, why))
+
     def _unbind(self, conn: int) -> int | None:
+        if conn in self._sources:
+            self.gate.closed(self._sources.pop(conn)[0])
+            self._core.arm("idle", conn, None)
         flow = self._flows.pop(conn, None)
         self._dialled_for.pop(conn, None)
         if flow is not None:

@@ -42,3 +42,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     registration_min_s: int = 5
     registration_max_s: int = 3_600
     keepalive_us: int = 0
+    source_rate: int = 30
+    proven_source_rate: int = 300
+    source_streams: int = 16
+    proven_source_streams: int = 64
+    source_idle_us: int = 120 * SECOND_US
+    sources: int = 10_000

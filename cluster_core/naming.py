@@ -9,6 +9,7 @@ import msgspec
 
 from cluster_core.core import Core
 from cluster_core.dns_records import Found, Lookup
+from cluster_core.gate import Gate
 from cluster_core.inputs import Answered
 from cluster_core.outputs import AnyOutput, Ask, Subsystem
 from sip_proto import LocalError, Naptr, Query, Resolved, ResolveOutput, Resolver, Srv, Target
@@ -51,6 +52,7 @@ class Naming:
         timeout_us = core.limits.lookup_deadline_us
         self._resolver = Resolver(seed, transports=TRANSPORTS, families=(family,), timeout_us=timeout_us)
         self.user: User
+        self.gate: Gate
         self._keys: dict[int, int] = {}
         self._handles: dict[int, int] = {}
         self._asked: dict[int, Asked] = {}
@@ -113,6 +115,8 @@ class Naming:
             if isinstance(record, Resolved):
                 key = self._keys.pop(record.handle)
                 del self._handles[key]
+                for target in record.targets:
+                    self.gate.trust(target.address[0])
                 self.user.found(now, key, record.targets, out)
             else:
                 self._query(now, record, said, out)

@@ -69,6 +69,7 @@ class ClusterNode:
         self.session_controller.delivery.locator = self.t_controller
         self._naming = self.session_controller.delivery.naming = Naming(core, _derived(seed, "names"))
         self._naming.user = self.session_controller.delivery
+        self._naming.gate = self._edge.gate
         self.session_controller.registrar.bindings = self.t_controller
         self._now = 0
         self._inputs: dict[type, Any] = {
@@ -77,7 +78,7 @@ class ClusterNode:
             Opened: self._edge.opened,
             Received: lambda now, given, out: self._edge.received(now, given.conn, given.data, out),
             Closed: lambda now, given, out: self._closed(now, given.conn, out),
-            Datagram: lambda now, given, out: self._edge.datagram(now, given),
+            Datagram: lambda now, given, out: self._edge.datagram(now, given, out),
             Writable: lambda now, given, out: self._edge.queued(now, given.conn, given.queued, out),
             Answered: self._answered,
             Changed: self.t_controller.ownership.changed,
@@ -89,6 +90,7 @@ class ClusterNode:
         self._timers: dict[str, Any] = {
             "sip": lambda now, key, out: self._edge.sip.handle_timeout(now, self._edge.sip_out),
             "conn": self._edge.timeout,
+            "idle": self._edge.idle_timeout,
             "request": self._requests.timeout,
             "membership": lambda now, key, out: ownership.membership_timeout(now, out),
             "fence": lambda now, key, out: ownership.fence_timeout(now, out),

@@ -83,6 +83,10 @@ class LimitsTable(msgspec.Struct, rename="kebab", forbid_unknown_fields=True):
     calls_per_dn: int = Limits().calls_per_dn
     user_data_bytes: int = Limits().user_data_bytes
     bindings_per_dn: int = Limits().bindings_per_dn
+    source_rate: int = Limits().source_rate
+    proven_source_rate: int = Limits().proven_source_rate
+    source_streams: int = Limits().source_streams
+    proven_source_streams: int = Limits().proven_source_streams
 
 
 class Document(msgspec.Struct, forbid_unknown_fields=True):

@@ -60,6 +60,7 @@ class Registrar:
         self._core = core
         self._sip = edge.sip
         self._out = edge.sip_out
+        self._gate = edge.gate
         self._challenger = Challenger(seed, core.settings.realm, algorithms=("SHA-256", "MD5"))
         self._locked = [dn for dn in core.settings.dns.values() if dn.type is DnType.EXTENSION and dn.password]
         # Of the file alone, so that every node and every start says the same of a DN.
@@ -129,6 +130,7 @@ class Registrar:
         if given.source[0] in self._core.settings.sip_proxies:
             return True
         if known is not None and known.type is DnType.EXTENSION and not known.password:
+            self._gate.prove(now, given.source[0])
             return True
         refused = self.judge(now, given, known)
         if refused is None:
@@ -147,6 +149,7 @@ class Registrar:
         algorithms = self._algorithms(given, known)
         verdict = self._challenger.check(now, given.request, self._password, algorithms=algorithms)
         if verdict.outcome is Outcome.OK and known is not None and verdict.username == known.dn:
+            self._gate.prove(now, given.source[0])
             return None
         if verdict.outcome in (Outcome.MISSING, Outcome.STALE):
             stale = verdict.outcome is Outcome.STALE

@@ -292,7 +292,7 @@ def test_each_dial_has_a_number_of_its_own() -> None:
 
 def test_a_datagram_comes_out_as_values_and_answers_leave_as_datagrams() -> None:
     room = Room()
-    room.edge.datagram(NOW, Datagram("sip", ("192.0.2.9", 5060), OPTIONS % (b"UDP", b"1")))
+    room.edge.datagram(NOW, Datagram("sip", ("192.0.2.9", 5060), OPTIONS % (b"UDP", b"1")), room.out)
     [asked] = room.edge.flush_sip(room.out)
     assert isinstance(asked, Requested)
     assert room.said() == []
