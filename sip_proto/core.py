@@ -19,15 +19,19 @@ from sip_proto.flows import NEW_FLOW, Flow, Flows, Hop
 from sip_proto.ids import Ids
 from sip_proto.message import Response
 from sip_proto.records import Dialog, DialogChanged, DialogEnded, Output, Transmit
+from sip_proto.reliable import RELIABLE
 from sip_proto.settings import EndpointSettings
 from sip_proto.tables import Input, LegState, State
 from sip_proto.timers import TimerTable
 from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction, Transactions
 from sip_proto.uri import Address, address_of, format_address, parse_uri
 
-# Timers of a leg, beside the two of a transaction: send our 2xx again, give up waiting for its ACK.
+# Timers of a leg, beside the two of a transaction: send our 2xx again, give up waiting for its ACK, send our reliable
+# 1xx again, send an offer again that crossed another.
 ACCEPTED_TIMER = 2
 ACK_TIMER = 3
+PROVISIONAL_TIMER = 4
+OFFER_TIMER = 5
 
 
 class Core:
@@ -55,7 +59,18 @@ class Core:
         self._agent_line = f"User-Agent: {settings.user_agent}\r\n"
         self._server_line = f"Server: {settings.user_agent}\r\n"
         self._allow_line = f"Allow: {settings.allow}\r\n"
-        check_texts(settings.user_agent, settings.allow)
+        if settings.reliable not in RELIABLE:
+            raise LocalError(f"reliable: {settings.reliable!r}")
+        self._supported = settings.supported if settings.reliable == "no" else ("100rel", *settings.supported)
+        self._supported_line = self._options(settings.reliable)
+        check_texts(settings.user_agent, settings.allow, *settings.supported)
+
+    def _options(self, reliable: str) -> str:
+        """Supported and Require lines of an INVITE (RFC 3262 section 4)."""
+        tags = [tag for tag in self._supported if tag != "100rel"]
+        tags = tags if reliable == "no" else ["100rel", *tags]
+        supported = f"Supported: {', '.join(tags)}\r\n" if tags else ""
+        return f"{supported}Require: 100rel\r\n" if reliable == "required" else supported
 
     def _handle(self) -> int:
         self._last_handle += 1
@@ -256,6 +271,7 @@ class Core:
     def _send_bye(self, now: int, leg: Leg, extra: str, out: list[Output]) -> None:
         leg.bye = None
         self._stop_accepted(leg)
+        self._close_session(leg)
         self._in_dialog(now, out, leg.dialog, "BYE", Purpose.CLOSE, extra, leg=leg.id, flow=leg.flow)
 
     def _stop_accepted(self, leg: Leg) -> None:
@@ -263,6 +279,14 @@ class Core:
             leg.accepted = None
             self._timers.cancel(leg.id * 8 + ACCEPTED_TIMER)
             self._timers.cancel(leg.id * 8 + ACK_TIMER)
+
+    def _close_session(self, leg: Leg) -> None:
+        """Nothing is offered or announced on a leg that ends."""
+        leg.arbiter.close()
+        leg.pracks.clear()
+        leg.provisionals = leg.answer = None
+        self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
+        self._timers.cancel(leg.id * 8 + OFFER_TIMER)
 
     def _answer(
         self,
@@ -303,7 +327,7 @@ class Core:
         raise NotImplementedError
 
     def _refuse_pending(self, now: int, leg: Leg, out: list[Output]) -> None:
-        # A BYE ends a re-INVITE that nobody answered yet (RFC 3261 section 15.1.2).
+        # A BYE ends an offer that nobody answered yet (RFC 3261 section 15.1.2).
         tx = self._tx.by_handle.get(leg.incoming)
         leg.incoming = 0
         if isinstance(tx, ServerTransaction):
@@ -312,6 +336,7 @@ class Core:
     def _drop_leg(self, leg: Leg, out: list[Output]) -> None:
         leg.state = LegState.GONE
         self._stop_accepted(leg)
+        self._close_session(leg)
         del self._legs[leg.id]
         del self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]
         self._unannounce(leg, out)

@@ -1,10 +1,12 @@
 """A leg and its dialog: made from an INVITE, kept from messages, turned into requests (RFC 3261 section
 12)."""
 
+from sip_proto.arbiter import Arbiter
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Hop
 from sip_proto.message import Message, Request, Response
 from sip_proto.records import Dialog
+from sip_proto.reliable import Provisionals, allows
 from sip_proto.tables import LEG_TRANSITIONS, LegInput, LegState
 from sip_proto.uri import Address, address_of, parse_uri
 
@@ -17,15 +19,22 @@ class Leg:
         "accepted_cseq",
         "again_us",
         "announced",
+        "answer",
+        "arbiter",
         "bye",
+        "described",
         "dialog",
         "flow",
+        "forks",
         "id",
         "incoming",
         "invite",
         "owed",
         "owed_cseq",
+        "pracks",
+        "provisionals",
         "reinvite",
+        "reliable",
         "state",
         "why",
     )
@@ -36,7 +45,7 @@ class Leg:
         self.state = state
         # Handle of the INVITE's transaction, client or server.
         self.invite = 0
-        # Handles of a re-INVITE under way: ours, the peer's.
+        # Handles of what is under way: our re-INVITE; the peer's offer or re-INVITE that the program answers.
         self.reinvite = 0
         self.incoming = 0
         # Handle and CSeq of the INVITE of ours whose 2xx waits for the program's ACK; a CSeq of 0 is none.
@@ -54,6 +63,18 @@ class Leg:
         self.bye: str | None = None
         # The stream that the peer's messages come by, 0 is none.
         self.flow = 0
+        self.arbiter = Arbiter()
+        # The last description that we sent.
+        self.described = b""
+        # A caller's early dialogs by the peer's tag, `dialog` is the one heard last; RSeq and CSeq by tag where the
+        # program owes a PRACK.
+        self.forks: dict[str, Dialog] = {}
+        self.pracks: dict[str, tuple[int, int]] = {}
+        # A callee's: whether the peer may, or must, have reliable 1xx; those; header lines and body of a 2xx that waits
+        # for their PRACK.
+        self.reliable = "no"
+        self.provisionals: Provisionals | None = None
+        self.answer: tuple[str, bytes] | None = None
 
     def ask(self, event: LegInput) -> LegState:
         """The state that the program's input leads to; LocalError when it has no row
@@ -93,6 +114,7 @@ def dialog_of_invite(leg: int, request: Request, tag: str, origin: Hop, contact:
         contact,
         request.uri[:5].lower() == "sips:",
         origin.transport,
+        allows(request, "UPDATE"),
     )
 
 
@@ -107,12 +129,17 @@ def learn(dialog: Dialog, response: Response) -> None:
 
 
 def learn_target(dialog: Dialog, message: Message) -> bool:
-    """Take the remote target of a target refresh; whether it changed (RFC 3261 section 12.2)."""
+    """Take the remote target of a target refresh, and whether the peer allows UPDATE; whether one changed (RFC 3261
+    section 12.2, RFC 3311 section 4)."""
     contact = message.contact
-    if contact is None or contact.uri == dialog.remote_target:
-        return False
-    dialog.remote_target = contact.uri
-    return True
+    changed = False
+    if "Allow" in message.names and (update := allows(message, "UPDATE")) != dialog.allows_update:
+        dialog.allows_update = update
+        changed = True
+    if contact is not None and contact.uri != dialog.remote_target:
+        dialog.remote_target = contact.uri
+        changed = True
+    return changed
 
 
 def lines(uri: str, tag: str) -> str:

@@ -2,7 +2,7 @@
 
 from copy import copy
 
-from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER
+from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, OFFER_TIMER, PROVISIONAL_TIMER
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Flow, Hop
@@ -12,6 +12,7 @@ from sip_proto.parser import parse
 from sip_proto.records import Dialog, Disconnect, Output, TransmitStream, Unanswerable
 from sip_proto.referral import ReferralSide
 from sip_proto.tables import Input, LegState
+from sip_proto.tables_session import OfferState
 from sip_proto.transactions import BOUND_TIMER, ClientTransaction
 from sip_proto.uri import Address
 from sip_proto.validate import Rejection
@@ -146,16 +147,22 @@ class Endpoint(ReferralSide):
                 tx = self._tx.by_handle[handle]
                 event = Input.EXPIRE if timer == BOUND_TIMER else Input.RESEND
                 if self._tx.step(now, tx, event, out):
-                    assert isinstance(tx, ClientTransaction)
-                    self._client_expired(now, tx, out)
+                    if isinstance(tx, ClientTransaction):
+                        self._client_expired(now, tx, out)
+                    else:
+                        self._server_expired(now, tx, out)
             elif handle in self._usages:
                 self._usage_due(now, self._usages[handle], timer, out)
             elif handle in self._referrals:
                 self._referral_due(now, self._referrals[handle], out)
             elif timer == ACCEPTED_TIMER:
                 self._accept_again(now, self._legs[handle], out)
-            else:
+            elif timer == ACK_TIMER:
                 self._never_acked(now, self._legs[handle], out)
+            elif timer == PROVISIONAL_TIMER:
+                self._provisional_due(now, self._legs[handle], out)
+            else:
+                self._offer_due(now, self._legs[handle], out)
 
     def idle(self) -> bool:
         """Whether every table is empty (ours)."""
@@ -193,3 +200,8 @@ class Endpoint(ReferralSide):
             assert leg.id == handle == self._by_dialog[leg.dialog.call_id, leg.dialog.local_tag]
             assert leg.state is not LegState.GONE
             assert (leg.accepted is not None) == (handle * 8 + ACCEPTED_TIMER in self._timers)
+            out = leg.provisionals is not None and leg.provisionals.sent is not None
+            assert out == (handle * 8 + PROVISIONAL_TIMER in self._timers)
+            waiting = leg.arbiter.state is OfferState.WAITING
+            assert not waiting or handle * 8 + OFFER_TIMER in self._timers
+            assert not leg.incoming or leg.arbiter.is_open(leg.incoming)

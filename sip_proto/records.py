@@ -30,6 +30,7 @@ class Dialog(msgspec.Struct):
     contact: str
     secure: bool = False
     transport: str = "udp"
+    allows_update: bool = False
 
 
 class Transmit(msgspec.Struct, frozen=True):
@@ -88,10 +89,13 @@ class Requested(msgspec.Struct, frozen=True):
 
 
 class Ringing(msgspec.Struct, frozen=True):
-    """A 101 to 199 to our INVITE."""
+    """A 101 to 199 to our INVITE; with `offer` it brings the peer's offer, and the caller owes prack(). Any other
+    `reliable` one is acknowledged already."""
 
     leg: int
     response: Response
+    reliable: bool = False
+    offer: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -117,10 +121,19 @@ class Acked(msgspec.Struct, frozen=True):
     request: Request
 
 
-class Cancelled(msgspec.Struct, frozen=True):
-    """The caller gave up before we answered; everything is answered and the leg is gone."""
+class Pracked(msgspec.Struct, frozen=True):
+    """A reliable 1xx of ours was acknowledged; the body is the answer where that had our offer (RFC 3262 section 3)."""
 
     leg: int
+    request: Request
+
+
+class Cancelled(msgspec.Struct, frozen=True):
+    """The caller gave up before we answered, or with `why` "no-prack" never acknowledged a reliable 1xx; everything is
+    answered and the leg is gone."""
+
+    leg: int
+    why: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -132,31 +145,34 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A re-INVITE, to be answered by answer_offer or refuse_offer."""
+    """An offer in a re-INVITE, an UPDATE or a PRACK, to be answered by answer_offer or refuse_offer. A re-INVITE
+    without a body asks for ours, Acked has the answer then."""
 
     leg: int
     request: Request
 
 
 class OfferWithdrawn(msgspec.Struct, frozen=True):
-    """The peer took its re-INVITE back; it is answered, the dialog goes on."""
+    """The peer took its offer back, or its early dialog or its patience ended; it is answered, the leg goes on."""
 
     leg: int
 
 
 class OfferAnswered(msgspec.Struct, frozen=True):
-    """A 2xx to our re-INVITE: the caller owes ack()."""
+    """The answer to offer() number `offer`. To one without a body it is the peer's offer, and the caller owes ack()."""
 
     leg: int
     response: Response
+    offer: int = 0
 
 
 class OfferRefused(msgspec.Struct, frozen=True):
-    """Our re-INVITE was refused; 408 (`response` None) and 481 end the dialog, Ended follows."""
+    """offer() number `offer` was refused; in an answered call 408 (`response` None) and 481 end it, Ended follows."""
 
     leg: int
     status: int
     response: Response | None
+    offer: int = 0
 
 
 class Responded(msgspec.Struct, frozen=True):
@@ -269,6 +285,7 @@ Output = (
     | Answered
     | Failed
     | Acked
+    | Pracked
     | Cancelled
     | Ended
     | Offered

@@ -13,15 +13,17 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     Call-IDs that we make, 0 leaves the mark out; `supported` are option tags, in lower case, that a request may
     require. Where `session_types` are given, an INVITE with a body of another type is answered 415, one that accepts
     none of them 406. A SUBSCRIBE to one of the packages `events` is served; without any it is a request as others are.
+    `reliable` is "no", "supported" or "required": whether our INVITEs offer or demand reliable 1xx (RFC 3262).
     """
 
     listeners: dict[str, Address]
     user_agent: str = "sipcluster"
     node: int = 0
-    allow: str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE"
+    allow: str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE, PRACK, UPDATE"
     supported: tuple[str, ...] = ()
     timings: Timings = Timings()
     limits: Limits = Limits()
     transports: dict[str, str] = {}
     session_types: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
+    reliable: str = "supported"

@@ -159,12 +159,12 @@ TRANSITIONS: dict[tuple[State, Input], Row] = {
     (_S.PS_TRYING, _I.PROVISIONAL): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
     (_S.PS_TRYING, _I.SUCCESS): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_TRYING, _I.FAILURE): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
-    (_S.PS_TRYING, _I.EXPIRE): Row(_S.TERMINATED, *_END, "ours"),
+    (_S.PS_TRYING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "ours"),
     (_S.PS_PROCEEDING, _I.REQUEST): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.PROVISIONAL): Row(_S.PS_PROCEEDING, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.SUCCESS): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
     (_S.PS_PROCEEDING, _I.FAILURE): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.J, "RFC 3261 17.2.2"),
-    (_S.PS_PROCEEDING, _I.EXPIRE): Row(_S.TERMINATED, *_END, "ours"),
+    (_S.PS_PROCEEDING, _I.EXPIRE): Row(_S.TERMINATED, _NOTHING, True, _STOP, Bound.STOP, "ours"),
     (_S.PS_COMPLETED, _I.REQUEST): Row(_S.PS_COMPLETED, _KEPT, False, _KEEP, Bound.KEEP, "RFC 3261 17.2.2"),
     (_S.PS_COMPLETED, _I.EXPIRE): Row(_S.TERMINATED, *_END, "RFC 3261 17.2.2"),
 }
@@ -189,7 +189,8 @@ RELIABLE_INITIAL: dict[State, Row] = {state: reliable(row) for state, row in INI
 
 
 class LegState(IntEnum):
-    """Where a leg stands; OUTGOING to ANSWERED are a caller's, INCOMING and ACCEPTED a callee's."""
+    """Where a leg stands; OUTGOING to ANSWERED are a caller's, INCOMING, ANSWERING (a 2xx waits
+    for PRACK) and ACCEPTED a callee's."""
 
     OUTGOING = 0
     PROCEEDING = 1
@@ -200,6 +201,7 @@ class LegState(IntEnum):
     CONFIRMED = 6
     CLOSING = 7
     GONE = 8
+    ANSWERING = 9
 
 
 class LegInput(IntEnum):
@@ -211,7 +213,7 @@ class LegInput(IntEnum):
     ACK = 3
     CANCEL = 4
     BYE = 5
-    REINVITE = 6
+    OFFER = 6
     SEND = 7
     GOT_PROVISIONAL = 8
     GOT_SUCCESS = 9
@@ -220,17 +222,20 @@ class LegInput(IntEnum):
     GOT_CANCEL = 12
     GOT_BYE = 13
     TIMED_OUT = 14
+    GOT_PRACK = 15
 
 
 _L, _D = LegState, LegInput
 
 LEG_TRANSITIONS: dict[tuple[LegState, LegInput], LegState] = {
+    (_L.OUTGOING, _D.OFFER): _L.OUTGOING,
     (_L.OUTGOING, _D.CANCEL): _L.CANCELLING,
     (_L.OUTGOING, _D.GOT_PROVISIONAL): _L.PROCEEDING,
     (_L.OUTGOING, _D.GOT_SUCCESS): _L.ANSWERED,
     (_L.OUTGOING, _D.GOT_FAILURE): _L.GONE,
     (_L.OUTGOING, _D.TIMED_OUT): _L.GONE,
     (_L.PROCEEDING, _D.SEND): _L.PROCEEDING,
+    (_L.PROCEEDING, _D.OFFER): _L.PROCEEDING,
     (_L.PROCEEDING, _D.CANCEL): _L.CANCELLING,
     (_L.PROCEEDING, _D.GOT_PROVISIONAL): _L.PROCEEDING,
     (_L.PROCEEDING, _D.GOT_SUCCESS): _L.ANSWERED,
@@ -242,22 +247,34 @@ LEG_TRANSITIONS: dict[tuple[LegState, LegInput], LegState] = {
     (_L.CANCELLING, _D.TIMED_OUT): _L.GONE,
     (_L.ANSWERED, _D.ACK): _L.CONFIRMED,
     (_L.ANSWERED, _D.SEND): _L.ANSWERED,
+    (_L.ANSWERED, _D.OFFER): _L.ANSWERED,
     (_L.ANSWERED, _D.BYE): _L.CLOSING,
     (_L.ANSWERED, _D.GOT_BYE): _L.GONE,
     (_L.INCOMING, _D.PROVISIONAL): _L.INCOMING,
     (_L.INCOMING, _D.ACCEPT): _L.ACCEPTED,
     (_L.INCOMING, _D.REJECT): _L.GONE,
     (_L.INCOMING, _D.SEND): _L.INCOMING,
+    (_L.INCOMING, _D.OFFER): _L.INCOMING,
     (_L.INCOMING, _D.GOT_CANCEL): _L.GONE,
     (_L.INCOMING, _D.GOT_BYE): _L.GONE,
+    (_L.INCOMING, _D.TIMED_OUT): _L.GONE,
+    (_L.ANSWERING, _D.SEND): _L.ANSWERING,
+    (_L.ANSWERING, _D.OFFER): _L.ANSWERING,
+    (_L.ANSWERING, _D.REJECT): _L.GONE,
+    (_L.ANSWERING, _D.BYE): _L.GONE,
+    (_L.ANSWERING, _D.GOT_PRACK): _L.ACCEPTED,
+    (_L.ANSWERING, _D.GOT_CANCEL): _L.GONE,
+    (_L.ANSWERING, _D.GOT_BYE): _L.GONE,
+    (_L.ANSWERING, _D.TIMED_OUT): _L.GONE,
     (_L.ACCEPTED, _D.SEND): _L.ACCEPTED,
+    (_L.ACCEPTED, _D.OFFER): _L.ACCEPTED,
     (_L.ACCEPTED, _D.BYE): _L.CLOSING,
     (_L.ACCEPTED, _D.GOT_ACK): _L.CONFIRMED,
     (_L.ACCEPTED, _D.GOT_BYE): _L.GONE,
     (_L.ACCEPTED, _D.TIMED_OUT): _L.CLOSING,
     (_L.CONFIRMED, _D.ACK): _L.CONFIRMED,
     (_L.CONFIRMED, _D.SEND): _L.CONFIRMED,
-    (_L.CONFIRMED, _D.REINVITE): _L.CONFIRMED,
+    (_L.CONFIRMED, _D.OFFER): _L.CONFIRMED,
     (_L.CONFIRMED, _D.BYE): _L.CLOSING,
     (_L.CONFIRMED, _D.GOT_ACK): _L.CONFIRMED,
     (_L.CONFIRMED, _D.GOT_BYE): _L.GONE,

@@ -8,6 +8,7 @@ from sip_proto.flows import Flows, Hop
 from sip_proto.limits import Timings
 from sip_proto.message import Message
 from sip_proto.records import Output, Transmit
+from sip_proto.reliable import Heard
 from sip_proto.tables import (
     INITIAL,
     INPUTS,
@@ -41,6 +42,7 @@ class Purpose(IntEnum):
     SILENT = 4
     SUBSCRIBE = 5
     NOTIFY = 6
+    UPDATE = 7
 
 
 class Transaction:
@@ -84,9 +86,9 @@ class Transaction:
 
 class ClientTransaction(Transaction):
     """A request of ours; `acks` holds, once a 2xx came, the ACK sent to each answering tag (empty: not
-    yet)."""
+    yet), `heard` what reliable 1xx came by tag; `asks` an INVITE that leaves the offer to the peer."""
 
-    __slots__ = ("acks", "cseq", "parts", "purpose")
+    __slots__ = ("acks", "asks", "cseq", "heard", "parts", "purpose")
 
     client = True
 
@@ -108,6 +110,8 @@ class ClientTransaction(Transaction):
         self.cseq = cseq
         self.parts = parts
         self.acks: dict[str, tuple[Hop, bytes] | None] = {}
+        self.heard: dict[str, Heard] = {}
+        self.asks = False
 
 
 class ServerTransaction(Transaction):

@@ -2,32 +2,33 @@
 13.2, 14.1, 15.1.1)."""
 
 from collections.abc import Sequence
+from copy import copy
 
 from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
-from sip_proto.core import Core, name_addr, route_tuple, split_max_forwards
+from sip_proto.core import name_addr, route_tuple, split_max_forwards
 from sip_proto.dialog import Leg, apply_routes, learn, learn_target, lines
 from sip_proto.errors import LocalError
 from sip_proto.flows import Hop
 from sip_proto.message import Response
+from sip_proto.offers import OfferSide
 from sip_proto.records import (
     Answered,
     Dialog,
-    Ended,
     Failed,
-    OfferAnswered,
-    OfferRefused,
+    OfferWithdrawn,
     Output,
     Responded,
     Ringing,
     Unanswerable,
 )
+from sip_proto.reliable import RELIABLE, reliable_number
 from sip_proto.tables import Input, LegInput, LegState, State
-from sip_proto.transactions import ClientTransaction, Purpose
+from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction
 from sip_proto.uri import Address
 from sip_proto.validate import response_fault
 
 
-class CallerSide(Core):
+class CallerSide(OfferSide):
     """Requests of ours and what comes of them (ours)."""
 
     def invite(
@@ -50,16 +51,21 @@ class CallerSide(Core):
         from_tag: str | None = None,
         transport: str = "udp",
         flow: int = 0,
+        reliable: str | None = None,
     ) -> int:
         """Send an INVITE; the new leg's handle. Then Ringing, and Answered or Failed (RFC 3261 section 13.2).
 
-        `from_` and `to` are name-addrs without tag. After 401 or 407: the same call_id and from_tag, cseq
-        + 1. `flow` is taken while it is open, else one that leads to `destination` by `transport`, else a new one.
+        `from_` and `to` are name-addrs without tag. `reliable` stands for that of the settings. After 401 or 407: the
+        same call_id and from_tag, cseq + 1. `flow` is taken while it is open, else one that leads to `destination` by
+        `transport`, else a new one.
         """
         self._room(leg=True)
         hop = self._hop(listener, transport, destination, flow)
+        if reliable is not None and reliable not in RELIABLE:
+            raise LocalError(f"reliable: {reliable!r}")
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
+        options = self._supported_line if reliable is None else self._options(reliable)
         secure = uri[:5].lower() == "sips:"
         contact = contact or self._contact(hop, secure)
         if has_header(headers, "Contact"):
@@ -110,11 +116,14 @@ class CallerSide(Core):
             hop=hop,
             parts=parts,
             branch=branch,
-            extra=extra + self._allow_line + self._agent_line,
+            extra=extra + self._allow_line + options + self._agent_line,
             body=body,
             content_type=content_type,
             max_forwards=max_forwards,
         )
+        tx.asks = not body
+        leg.arbiter.sent(tx.handle, body)
+        leg.described = body
         leg.invite = tx.handle
         leg.flow = tx.flow
         return leg.id
@@ -177,28 +186,12 @@ class CallerSide(Core):
             max_forwards=max_forwards,
         ).handle
 
-    def ack(self, now: int, leg: int, out: list[Output], *, body: bytes = b"") -> None:
-        """Acknowledge the 2xx to our INVITE or re-INVITE; repeated 2xx are acknowledged alike (RFC 3261
-        section 13.2.2.4)."""
-        found = self._leg(leg)
-        state = found.ask(LegInput.ACK)
-        if not found.owed_cseq:
-            raise LocalError(f"leg {leg} owes no ACK")
-        found.state = state
-        self._acknowledge(now, found, out, body)
-
-    def _acknowledge(self, now: int, leg: Leg, out: list[Output], body: bytes = b"") -> None:
-        ack = self._success_ack(leg.dialog, leg.owed_cseq, leg.flow, body)
-        tx = self._tx.by_handle.get(leg.owed)
-        if isinstance(tx, ClientTransaction):
-            tx.acks[leg.dialog.remote_tag] = ack
-        leg.owed = leg.owed_cseq = 0
-        self._send(now, *ack, out)
-
     def cancel(self, now: int, leg: int, out: list[Output]) -> None:
         """Take our INVITE back; Failed follows, whatever the peer does (RFC 3261 section 9.1)."""
         found = self._leg(leg)
         found.state = found.ask(LegInput.CANCEL)
+        self._refuse_pending(now, found, out)
+        self._close_session(found)
         tx = self._tx.by_handle[found.invite]
         assert isinstance(tx, ClientTransaction)
         # Before a 1xx the CANCEL could overtake the INVITE, so it waits.
@@ -218,27 +211,21 @@ class CallerSide(Core):
         self._refuse_pending(now, found, out)
         if found.state is LegState.ACCEPTED:
             found.bye = extra
+            self._close_session(found)
+            self._refuse_pending(now, found, out)
+        elif found.state is LegState.ANSWERING:
+            tx = self._tx.by_handle[found.invite]
+            assert isinstance(tx, ServerTransaction)
+            self._refuse_pending(now, found, out)
+            self._drop_leg(found, out)
+            self._answer(now, tx, 480, out)
+            return
         else:
             if found.owed_cseq:
                 self._acknowledge(now, found, out)
             self._send_bye(now, found, extra, out)
         found.state = state
         self._unannounce(found, out)
-
-    def offer(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
-        """Send a re-INVITE; OfferAnswered or OfferRefused follows. LocalError while one is pending either way
-        (section 14.1)."""
-        found = self._leg(leg)
-        found.ask(LegInput.REINVITE)
-        if found.reinvite or found.incoming or found.owed_cseq or found.accepted is not None:
-            raise LocalError(f"leg {leg} has a re-INVITE pending")
-        self._room(leg=False)
-        extra = f"Contact: {found.dialog.contact}\r\n{header_lines(headers)}{self._allow_line}"
-        tx = self._in_dialog(
-            now, out, found.dialog, "INVITE", Purpose.RECALL, extra, body, "application/sdp", found.id, found.flow
-        )
-        found.reinvite = tx.handle
-        self._changed(found, out)
 
     def send(
         self,
@@ -292,6 +279,8 @@ class CallerSide(Core):
             self._recall_response(now, tx, response, out)
         elif purpose is Purpose.PLAIN:
             out.append(Responded(tx.handle, response))
+        elif purpose is Purpose.UPDATE:
+            self._update_response(now, tx, response, out)
         elif purpose is Purpose.CLOSE:
             leg = self._legs.get(tx.leg)
             if leg is not None and leg.take(LegInput.GOT_SUCCESS):
@@ -308,6 +297,7 @@ class CallerSide(Core):
         assert leg is not None
         if status >= 300:
             leg.take(LegInput.GOT_FAILURE)
+            self._refuse_pending(now, leg, out)
             self._drop_leg(leg, out)
             out.append(Failed(leg.id, status, response))
             return
@@ -316,10 +306,45 @@ class CallerSide(Core):
             self._cancel_now(now, tx, out)
             return
         if status > 100:
-            if response.to.tag:
-                learn(leg.dialog, response)
-                learn_target(leg.dialog, response)
+            self._rings(now, leg, tx, response, out)
+
+    def _rings(self, now: int, leg: Leg, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        tag = response.to.tag
+        rseq = None
+        if tag:
+            dialog = self._early_dialog(leg, tag)
+            if dialog is None:
+                return
+            leg.dialog = dialog
+            learn(dialog, response)
+            learn_target(dialog, response)
+            rseq = reliable_number(response)
+        if rseq is None:
             out.append(Ringing(leg.id, response))
+        else:
+            self._take_reliable(now, leg, tx, rseq, response, out)
+
+    def _early_dialog(self, leg: Leg, tag: str) -> Dialog | None:
+        """The dialog of one branch of a fork, a new one if need be; None when there are too many."""
+        dialog = leg.forks.get(tag)
+        if dialog is None and len(leg.forks) < self._limits.forks:
+            dialog = leg.forks[tag] = _forked(leg)
+        return dialog
+
+    def _choose(self, now: int, leg: Leg, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
+        """The early dialog of the first 2xx is the leg's; what is open in another is over with it."""
+        tag = response.to.tag
+        arbiter = leg.arbiter
+        if arbiter.tag != tag and not arbiter.is_open(tx.handle):
+            arbiter.abandon()
+            if leg.incoming:
+                self._refuse_pending(now, leg, out)
+                out.append(OfferWithdrawn(leg.id))
+        leg.dialog = leg.forks.get(tag) or _forked(leg)
+        leg.forks.clear()
+        learn(leg.dialog, response)
+        learn_target(leg.dialog, response)
+        self._conclude(leg, tx, response)
 
     def _call_success(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
         tag = response.to.tag
@@ -340,88 +365,13 @@ class CallerSide(Core):
             self._drop_leg(leg, out)
             out.append(Failed(leg.id, leg.why, None))
             return
-        dialog = leg.dialog
-        learn(dialog, response)
-        learn_target(dialog, response)
+        self._choose(now, leg, tx, response, out)
         tx.acks[tag] = None
         leg.owed = tx.handle
         leg.owed_cseq = tx.cseq
         leg.announced = True
         self._changed(leg, out)
         out.append(Answered(leg.id, response))
-
-    def _refuse_success(
-        self, now: int, tx: ClientTransaction, response: Response, out: list[Output], *, bye: bool
-    ) -> None:
-        # From and To as the peer wrote them, tags included: no leg stands behind this dialog.
-        assert tx.parts is not None
-        dialog = Dialog(
-            0,
-            response.call_id,
-            "",
-            "",
-            response.get("From") or "",
-            response.get("To") or "",
-            tx.parts.uri,
-            (),
-            tx.cseq,
-            0,
-            tx.listener,
-            tx.destination,
-            False,
-            "",
-            False,
-            tx.transport,
-        )
-        learn(dialog, response)
-        dialog.remote_tag = ""
-        learn_target(dialog, response)
-        ack = self._success_ack(dialog, tx.cseq, tx.flow)
-        tx.acks[response.to.tag] = ack
-        self._send(now, *ack, out)
-        if bye:
-            self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "", flow=tx.flow)
-
-    def _recall_response(self, now: int, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
-        status = response.status
-        if status < 200:
-            return
-        leg = self._legs.get(tx.leg)
-        mine = leg is not None and leg.reinvite == tx.handle and leg.state is LegState.CONFIRMED
-        if status < 300:
-            tag = response.to.tag
-            if tag in tx.acks:
-                if (ack := tx.acks[tag]) is not None:
-                    self._send(now, *ack, out)
-                return
-            if leg is None or not mine:
-                # The dialog ended while the answer was on its way; it still wants its ACK.
-                self._refuse_success(now, tx, response, out, bye=False)
-                return
-            tx.acks[leg.dialog.remote_tag] = None
-            leg.reinvite = 0
-            leg.owed = tx.handle
-            leg.owed_cseq = tx.cseq
-            if learn_target(leg.dialog, response):
-                self._changed(leg, out)
-            out.append(OfferAnswered(leg.id, response))
-            return
-        if leg is None or not mine:
-            return
-        leg.reinvite = 0
-        out.append(OfferRefused(leg.id, status, response))
-        if status in (408, 481):
-            self._lost(now, leg, out, bye=status == 408)
-
-    def _lost(self, now: int, leg: Leg, out: list[Output], *, bye: bool) -> None:
-        leg.take(LegInput.TIMED_OUT)
-        out.append(Ended(leg.id, "lost"))
-        self._refuse_pending(now, leg, out)
-        if bye:
-            self._unannounce(leg, out)
-            self._send_bye(now, leg, "", out)
-        else:
-            self._drop_leg(leg, out)
 
     def _client_expired(self, now: int, tx: ClientTransaction, out: list[Output], *, status: int = 408) -> None:
         """A request of ours had no final answer in time, or never left: 503 (RFC 3261 sections 8.1.3.1, 16.8)."""
@@ -445,11 +395,20 @@ class CallerSide(Core):
                 self._send_cancel(now, tx, out)
             elif leg is not None and leg.reinvite == tx.handle and leg.state is LegState.CONFIRMED:
                 leg.reinvite = 0
-                out.append(OfferRefused(leg.id, status, None))
-                if status == 408:
-                    self._lost(now, leg, out, bye=True)
+                self._offer_refused(now, leg, status, None, out)
+        elif purpose is Purpose.UPDATE:
+            if leg is not None and leg.arbiter.is_open(tx.handle):
+                self._offer_refused(now, leg, status, None, out)
         elif purpose is Purpose.CLOSE:
             if leg is not None and leg.take(LegInput.TIMED_OUT):
                 self._drop_leg(leg, out)
         elif purpose is not Purpose.SILENT:
             self._usage_lost(now, tx, "timeout" if status == 408 else "transport", out)
+
+
+def _forked(leg: Leg) -> Dialog:
+    if not leg.forks:
+        return leg.dialog
+    dialog = copy(leg.dialog)
+    dialog.remote_cseq = 0
+    return dialog

@@ -1,24 +1,19 @@
-"""The callee's half of an Endpoint: requests of peers and our answers (RFC 3261 sections 8.2, 9.2, 13.3,
-14.2, 15.1.2)."""
+"""The callee's half of an Endpoint: requests of peers, told or answered (RFC 3261 sections 8.2, 9.2, 13.3, 14.2,
+15.1.2, RFC 3262 section 3, RFC 3311 section 5.2)."""
 
-from sip_proto.build import (
-    Headers,
-    check_texts,
-    has_header,
-    header_lines,
-    readable_via,
-    response_bytes,
-    response_head,
-)
-from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER
+from sip_proto.answers import AnswerSide
+from sip_proto.build import header_lines, readable_via, response_bytes, response_head
+from sip_proto.core import PROVISIONAL_TIMER
 from sip_proto.dialog import Leg, dialog_of_invite, learn_target
-from sip_proto.errors import LocalError
+from sip_proto.errors import ParseError
+from sip_proto.fields import RACK
 from sip_proto.flows import Hop
 from sip_proto.headers import response_address
 from sip_proto.message import Request
 from sip_proto.records import (
     Acked,
     Cancelled,
+    Dialog,
     Ended,
     Invited,
     Offered,
@@ -27,152 +22,35 @@ from sip_proto.records import (
     Rejected,
     Requested,
 )
+from sip_proto.reliable import requires, supports
 from sip_proto.tables import Input, LegInput, LegState, State
+from sip_proto.tables_session import OfferInput, OfferState
 from sip_proto.transactions import Key, ServerTransaction
-from sip_proto.uac import CallerSide
 from sip_proto.validate import Rejection, validate
 
 _UNKNOWN_CALL = Rejection(481, "Call/Transaction Does Not Exist")
 _MERGED = Rejection(482, "Loop Detected")
 _PENDING = Rejection(491, "Request Pending")
 _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
-_OVERLAP = Rejection(500, "Server Internal Error", (("Retry-After", "3"),))
+_NO_SUCH_PROVISIONAL = Rejection(481, "No Such Provisional Response")
+# Requests whose body describes the session.
+_SESSION = ("INVITE", "UPDATE", "PRACK")
+# An INVITE of ours is in progress.
+_CALLING = (LegState.OUTGOING, LegState.PROCEEDING, LegState.ANSWERED)
 _OUT_OF_ORDER = Rejection(500, "CSeq Out Of Order")
 
 
-class CalleeSide(CallerSide):
+class CalleeSide(AnswerSide):
     """Requests of peers, answered here or by the program (ours)."""
-
-    def provisional(
-        self,
-        now: int,
-        leg: int,
-        status: int,
-        out: list[Output],
-        *,
-        reason: str = "",
-        body: bytes = b"",
-        headers: Headers = (),
-    ) -> None:
-        """Send a 101 to 199 to the INVITE of a leg that is not answered (RFC 3261 section 13.3.1.1)."""
-        _check_status(status, 101, 199)
-        found, tx = self._unanswered(leg, LegInput.PROVISIONAL)
-        extra = self._dialog_lines(found, tx, headers, reason)
-        self._answer(now, tx, status, out, reason, extra, body, "application/sdp")
-
-    def accept(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
-        """Answer the INVITE with 200, sent again until the ACK; without one in 64 * T1: BYE and Ended
-        (section 13.3.1.4)."""
-        found, tx = self._unanswered(leg, LegInput.ACCEPT)
-        extra = self._dialog_lines(found, tx, headers, "") + self._allow_line
-        found.state = LegState.ACCEPTED
-        self._accept(now, found, tx, extra, body, out)
-        found.announced = True
-        self._changed(found, out)
-
-    def reject(
-        self, now: int, leg: int, status: int, out: list[Output], *, reason: str = "", headers: Headers = ()
-    ) -> None:
-        """Answer the INVITE with a 300 to 699; the leg is gone (RFC 3261 section 13.3.1.3)."""
-        _check_status(status, 300, 699)
-        found, tx = self._unanswered(leg, LegInput.REJECT)
-        check_texts(reason)
-        extra = header_lines(headers)
-        self._drop_leg(found, out)
-        self._answer(now, tx, status, out, reason, extra)
-
-    def respond(
-        self,
-        now: int,
-        handle: int,
-        status: int,
-        out: list[Output],
-        *,
-        reason: str = "",
-        headers: Headers = (),
-        body: bytes = b"",
-        content_type: str = "",
-    ) -> None:
-        """Answer a Requested; LocalError when it is unknown, answered, or waited longer than 64 * T1
-        (section 8.2.6)."""
-        _check_status(status, 100, 699)
-        tx = self._tx.by_handle.get(handle)
-        if not isinstance(tx, ServerTransaction) or tx.state not in (State.PS_TRYING, State.PS_PROCEEDING):
-            raise LocalError(f"no request {handle} waits for an answer")
-        check_texts(reason, content_type)
-        self._answer(now, tx, status, out, reason, header_lines(headers), body, content_type)
-
-    def answer_offer(
-        self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()
-    ) -> None:
-        """Answer the re-INVITE with 200, sent again until the ACK (RFC 3261 section 14.2)."""
-        found, tx = self._offered(leg)
-        extra = self._dialog_lines(found, tx, headers, "")
-        found.incoming = 0
-        self._accept(now, found, tx, extra, body, out)
-
-    def refuse_offer(
-        self, now: int, leg: int, status: int, out: list[Output], *, reason: str = "", headers: Headers = ()
-    ) -> None:
-        """Answer the re-INVITE with a 300 to 699; the dialog goes on as it was (RFC 3261 section 14.2)."""
-        _check_status(status, 300, 699)
-        found, tx = self._offered(leg)
-        check_texts(reason)
-        extra = header_lines(headers)
-        found.incoming = 0
-        self._answer(now, tx, status, out, reason, extra)
-
-    def _unanswered(self, leg: int, event: LegInput) -> tuple[Leg, ServerTransaction]:
-        found = self._leg(leg)
-        found.ask(event)
-        tx = self._tx.by_handle[found.invite]
-        assert isinstance(tx, ServerTransaction)
-        return found, tx
-
-    def _offered(self, leg: int) -> tuple[Leg, ServerTransaction]:
-        found = self._leg(leg)
-        tx = self._tx.by_handle.get(found.incoming)
-        if not isinstance(tx, ServerTransaction):
-            raise LocalError(f"leg {leg} has no re-INVITE to answer")
-        return found, tx
-
-    def _dialog_lines(self, leg: Leg, tx: ServerTransaction, headers: Headers, reason: str) -> str:
-        check_texts(reason)
-        extra = header_lines(headers)
-        if headers and has_header(headers, "Contact"):
-            return tx.routes + extra
-        return f"{tx.routes}Contact: {leg.dialog.contact}\r\n{extra}"
-
-    def _accept(self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]) -> None:
-        data = self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
-        leg.accepted = (tx.hop(), data)
-        leg.accepted_cseq = tx.cseq
-        leg.again_us = self._timings.t1_us
-        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + leg.again_us)
-        self._timers.set(leg.id * 8 + ACK_TIMER, now + 64 * self._timings.t1_us)
-
-    def _accept_again(self, now: int, leg: Leg, out: list[Output]) -> None:
-        assert leg.accepted is not None
-        self._send(now, *leg.accepted, out)
-        leg.again_us = min(2 * leg.again_us, self._timings.t2_us)
-        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + leg.again_us)
-
-    def _never_acked(self, now: int, leg: Leg, out: list[Output]) -> None:
-        if leg.bye is None:
-            leg.take(LegInput.TIMED_OUT)
-            out.append(Ended(leg.id, "no-ack"))
-            self._refuse_pending(now, leg, out)
-        self._unannounce(leg, out)
-        self._send_bye(now, leg, leg.bye or "", out)
 
     def _receive_request(self, now: int, origin: Hop, request: Request, out: list[Output]) -> None:
         settings = self._settings
-        invite = request.method == "INVITE"
+        session = request.method in _SESSION
         rejection = validate(
             request,
-            settings.supported,
-            types=settings.session_types if invite else (),
-            answers=settings.session_types if invite else (),
+            self._supported,
+            types=settings.session_types if session else (),
+            answers=settings.session_types if session else (),
         )
         if rejection is not None:
             self._refuse(now, origin, request, rejection, out)
@@ -224,8 +102,11 @@ class CalleeSide(CallerSide):
             LegState.INCOMING,
         )
         leg.flow = origin.flow
+        if supports(request, "100rel"):
+            leg.reliable = "required" if requires(request, "100rel") else "supported"
         self._add_leg(leg)
         leg.invite = self._start_server(now, origin, request, key, handle, tag, merge, out).handle
+        leg.arbiter.came(leg.invite, request.body)
         out.append(Invited(handle, request, *origin))
 
     def _start_server(
@@ -280,7 +161,11 @@ class CalleeSide(CallerSide):
             self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
         number = request.cseq[0]
-        if number < leg.dialog.remote_cseq:
+        dialog = self._dialog_of(leg, request)
+        if dialog is None:
+            self._refuse(now, origin, request, _UNKNOWN_CALL, out)
+            return
+        if number < dialog.remote_cseq:
             self._refuse_known(now, origin, request, key, _OUT_OF_ORDER, out)
             return
         if method == "BYE":
@@ -289,23 +174,95 @@ class CalleeSide(CallerSide):
         if len(self._tx) >= self._limits.transactions:
             self._refuse(now, origin, request, _FULL, out)
             return
-        invite = method == "INVITE"
-        if invite and (rejection := _glare(leg)) is not None:
+        offers = method == "INVITE" or (method == "UPDATE" and bool(request.body))
+        if offers and (rejection := self._crossing(leg, request)) is not None:
             self._refuse_known(now, origin, request, key, rejection, out)
             return
-        leg.dialog.remote_cseq = number
+        if method == "PRACK":
+            self._got_prack(now, origin, request, key, leg, out)
+            return
+        dialog.remote_cseq = number
         if origin.flow:
             leg.flow = origin.flow
-        if invite:
-            learn_target(leg.dialog, request)
+        if method == "INVITE" or method == "UPDATE":
+            learn_target(dialog, request)
         tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
         if leg.announced:
             self._changed(leg, out)
-        if invite:
+        if offers:
             leg.incoming = tx.handle
+            leg.arbiter.came(tx.handle, request.body, "" if method == "INVITE" else request.from_.tag)
             out.append(Offered(leg.id, request))
+        elif method == "UPDATE":
+            extra = f"Contact: {dialog.contact}\r\n{self._allow_line}{self._supported_line}"
+            self._answer(now, tx, 200, out, "", extra)
         else:
             self._take_request(now, leg, tx, request, origin, out)
+
+    def _dialog_of(self, leg: Leg, request: Request) -> Dialog | None:
+        """The early dialog of a fork that a request is in, else the leg's; None when there are too many."""
+        if leg.state is LegState.OUTGOING or leg.state is LegState.PROCEEDING:
+            tag = request.from_.tag
+            dialog = self._early_dialog(leg, tag)
+            if dialog is not None and dialog.remote_tag != tag:
+                dialog.remote_tag = tag
+                learn_target(dialog, request)
+            return dialog
+        return leg.dialog
+
+    def _crossing(self, leg: Leg, request: Request) -> Rejection | None:
+        """Why an offer or a re-INVITE of the peer cannot be taken now (tables_session.CROSSINGS)."""
+        status = leg.arbiter.crossing()
+        if not status and request.method == "INVITE":
+            # The exchange is over, the INVITE that began it is not.
+            if leg.state in _CALLING or leg.reinvite or leg.owed_cseq:
+                status = 491
+            elif leg.state is not LegState.CONFIRMED or leg.accepted is not None:
+                status = 500
+        if not status:
+            return None
+        if status == 491:
+            return _PENDING
+        # The same wait for every copy of the request.
+        wait_s = int(self._ids.tag_of(request.get("Via") or "")[:8], 16) % 11
+        return Rejection(500, "Server Internal Error", (("Retry-After", str(wait_s)),))
+
+    def _got_prack(
+        self, now: int, origin: Hop, request: Request, key: Key, leg: Leg, out: list[Output]
+    ) -> None:
+        try:
+            rack = request.one(RACK)
+        except ParseError:
+            rack = None
+        if rack is None:
+            self._refuse_known(now, origin, request, key, Rejection(400, "Missing RAck"), out)
+            return
+        queue = leg.provisionals
+        invite = self._tx.by_handle.get(leg.invite)
+        if queue is None or not isinstance(invite, ServerTransaction) or not queue.matches(rack, invite.cseq):
+            self._refuse_known(now, origin, request, key, _NO_SUCH_PROVISIONAL, out)
+            return
+        leg.dialog.remote_cseq = request.cseq[0]
+        if origin.flow:
+            leg.flow = origin.flow
+        queue.sent = None
+        self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
+        arbiter = leg.arbiter
+        if queue.proposes or not request.body:
+            if queue.proposes:
+                arbiter.take(OfferInput.GOT_ANSWER)
+            tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
+            self._pracked(now, leg, queue, tx, request, out)
+            return
+        rejection = self._crossing(leg, request)
+        if rejection is not None:
+            self._refuse_known(now, origin, request, key, rejection, out)
+        else:
+            tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
+            leg.incoming = tx.handle
+            arbiter.came(tx.handle, request.body)
+            out.append(Offered(leg.id, request))
+        self._go_on(now, leg, queue, out)
 
     def _take_request(
         self, now: int, leg: Leg, tx: ServerTransaction, request: Request, origin: Hop, out: list[Output]
@@ -333,7 +290,10 @@ class CalleeSide(CallerSide):
             self._send_bye(now, leg, leg.bye, out)
             return
         leg.take(LegInput.GOT_ACK)
+        if leg.arbiter.state is OfferState.PROPOSED:
+            leg.arbiter.take(OfferInput.GOT_ANSWER)
         out.append(Acked(leg.id, request))
+        self._offer_next(now, leg, out)
 
     def _got_cancel(
         self,
@@ -363,9 +323,12 @@ class CalleeSide(CallerSide):
         self._answer(now, tx, 487, out)
         if leg.incoming == tx.handle:
             leg.incoming = 0
+            leg.arbiter.take(OfferInput.REFUSE)
             out.append(OfferWithdrawn(leg.id))
+            self._offer_next(now, leg, out)
         else:
             leg.take(LegInput.GOT_CANCEL)
+            self._refuse_pending(now, leg, out)
             self._drop_leg(leg, out)
             out.append(Cancelled(leg.id))
 
@@ -384,10 +347,11 @@ class CalleeSide(CallerSide):
             return
         tx = self._start_server(now, origin, request, key, 0, "", None, out)
         self._answer(now, tx, 200, out)
-        if before is LegState.INCOMING:
+        if before is LegState.INCOMING or before is LegState.ANSWERING:
             invite = self._tx.by_handle[leg.invite]
             assert isinstance(invite, ServerTransaction)
             self._answer(now, invite, 487, out)
+            self._refuse_pending(now, leg, out)
             out.append(Cancelled(leg.id))
         elif before is not LegState.CLOSING:
             if leg.owed_cseq:
@@ -428,16 +392,3 @@ class CalleeSide(CallerSide):
             data = response_bytes(rejection.status, reason, response_head(request, origin.destination), to, extra)
             self._send(now, hop, data, out)
         out.append(Rejected(origin.listener, origin.destination, rejection.status, rejection.reason))
-
-
-def _glare(leg: Leg) -> Rejection | None:
-    if leg.reinvite or leg.owed_cseq or leg.state is LegState.ACCEPTED or leg.accepted is not None:
-        return _PENDING
-    if leg.incoming or leg.state is not LegState.CONFIRMED:
-        return _OVERLAP
-    return None
-
-
-def _check_status(status: int, low: int, high: int) -> None:
-    if not low <= status <= high:
-        raise LocalError(f"status {status} where {low} to {high} is due")

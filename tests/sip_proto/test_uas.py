@@ -18,6 +18,7 @@ from sip_proto import (
     Offered,
     OfferWithdrawn,
     Rejected,
+    Request,
     Requested,
     Transmit,
 )
@@ -253,8 +254,10 @@ def test_a_second_invite_before_the_first_is_answered_is_refused_with_retry_afte
     called = Called()
     called.ring()
     (refusal,) = sent(called.hear(called.inside("INVITE", 2)))
-    assert refusal.get("Retry-After") == "3"
+    assert refusal.status == 500
+    assert 0 <= int(refusal.get("Retry-After") or "") <= 10
     called.accept()
+    # The 200 had our offer, for the INVITE had none.
     assert responses(called.hear(called.inside("INVITE", 3))) == [491]
 
 
@@ -380,8 +383,9 @@ def test_what_cannot_be_asked_changes_nothing() -> None:
         lambda: end.accept(1, 99, []),
         lambda: end.respond(1, leg, 200, []),
         lambda: end.answer_offer(1, leg, []),
-        lambda: end.offer(1, leg, []),
+        lambda: end.offer(1, 99, []),
         lambda: end.ack(1, leg, []),
+        lambda: end.prack(1, leg, []),
         lambda: end.bye(1, leg, []),
         lambda: end.cancel(1, leg, []),
     ]
@@ -400,11 +404,9 @@ def test_a_callee_sends_a_reinvite_of_its_own_and_may_name_its_contact() -> None
     (answer,) = sent(out)
     assert answer.get_all("Contact") == ["<sip:me@h>"]
     called.tag = answer.to.tag
-    with pytest.raises(LocalError):
-        called.end.offer(called.now, called.leg, [])
-    called.hear(called.inside("ACK", 1))
-    out = called.do(lambda now, out: called.end.offer(now, called.leg, out))
-    (again,) = sent(out)
+    assert called.do(lambda now, out: called.end.offer(now, called.leg, out)) == []
+    (again,) = sent(called.hear(called.inside("ACK", 1)))
+    assert isinstance(again, Request)
     assert (again.cseq, again.to.tag) == ((1, "INVITE"), "a1")
     assert again.from_.tag == called.tag
     called.hear(response_to(again.to_bytes(), 200, more="Contact: <sip:alice@192.0.2.1>\r\n"))
