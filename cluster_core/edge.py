@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cluster_core.core import Core
+from cluster_core.errors import LocalError
 from cluster_core.gate import Gate
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
@@ -53,11 +54,13 @@ class Gone(NamedTuple):
 class Stream:
     """One open stream: its session, the listener or dialler that it belongs to, and who is at the other end."""
 
-    __slots__ = ("listener", "loopback", "names", "peer", "session")
+    __slots__ = ("listener", "loopback", "masked", "names", "peer", "session", "subsystem")
 
     def __init__(self, session: ServerSession | ClientSession, listener: str, given: Opened) -> None:
         self.session = session
         self.listener = listener
+        self.subsystem = SUBSYSTEMS[listener.partition("-")[0]]
+        self.masked = False
         self.peer = given.peer
         self.loopback = given.loopback
         self.names = given.proof.split("\n") if given.proof else []
@@ -77,15 +80,16 @@ class Edge:
                 transports={name: TRANSPORTS[name] for name in listeners if name in TRANSPORTS},
                 node=core.node.number,
                 session_types=("application/sdp",),
+                allow=ALLOW,
+                supported=("replaces", "norefersub"),
+                events=("dialog", "message-summary"),
             ),
             seed,
         )
         self.sip_out: list[SipRecord] = []
-                allow=ALLOW,
-                supported=("replaces", "norefersub"),
-                events=("dialog", "message-summary"),
         self.tlib_out: list[tuple[int, TlibRecord | Gone]] = []
         self.streams: dict[int, Stream] = {}
+        self._open: dict[int, Stream] = {}
         self._dialling: dict[int, tuple[Hello, str]] = {}
         self._next_dial = 1
         # SIP streams: an accepted one is its own flow, a flow that the endpoint asked for has a stream that we dial.
@@ -208,6 +212,7 @@ class Edge:
     def closed(self, conn: int) -> str | None:
         """Forget a stream that is gone; returns the listener or dialler it belonged to, None if unknown."""
         stream = self.streams.pop(conn, None)
+        self._open.pop(conn, None)
         self._core.arm("conn", conn, None)
         if stream is not None:
             return stream.listener
@@ -227,8 +232,10 @@ class Edge:
     ) -> None:
         """Answer a Hello by EventLinkConnected."""
         said: list[TlibRecord] = []
-        session = self.streams[conn].session
+        stream = self.streams[conn]
+        session = stream.session
         assert isinstance(session, ServerSession)
+        self._open[conn] = stream
         session.accept(now, dict(attributes), said, keepalive_us=keepalive_us)
         self._sort(conn, said, out)
         self._rearm(conn)
@@ -246,23 +253,28 @@ class Edge:
         self.send_frame(now, (conn,), encode(message), out)
 
     def send_frame(self, now: int, conns: Sequence[int], frame: bytes, out: list[AnyOutput]) -> None:
-        """Send one encoded message to many streams; those that are closed are left out."""
-        ready: dict[Subsystem, list[int]] = {}
-        said: list[TlibRecord] = []  # each session writes the same frame: it leaves as one Send
-        number, ref = int.from_bytes(frame[6:8], "big"), int.from_bytes(frame[8:12], "big")
-        for conn in conns:
-            stream = self.streams.get(conn)
-            if stream is not None and stream.session.wants(number, ref):
-                stream.session.send_frame(now, frame, said)
-                ready.setdefault(SUBSYSTEMS[stream.listener.partition("-")[0]], []).append(conn)
-        for subsystem, group in ready.items():
-            out.append(Send(subsystem, tuple(group), (frame,)))
+        """Send one encoded message to streams of one port; those that are not open, or mask it, are left out.
+
+        A frame that no session may send is LocalError.
+        """
+        number, ref = frame_id(frame), frame_reference(frame)
+        if len(frame) > LIMITS.frame:
+            raise LocalError(f"frame of {len(frame)} octets, at most {LIMITS.frame}")
+        get = self._open.get
+        ready = [
+            conn
+            for conn in conns
+            if (stream := get(conn)) is not None and (not stream.masked or stream.session.wants(number, ref))
+        ]
+        if ready:
+            out.append(Send(self._open[ready[0]].subsystem, tuple(ready), (frame,)))
 
     def set_input_mask(self, now: int, conn: int, mask: bytes) -> None:
         """A client wants events by this mask alone."""
-        session = self.streams[conn].session
-        assert isinstance(session, ServerSession)
-        session.set_input_mask(now, mask)
+        stream = self.streams[conn]
+        assert isinstance(stream.session, ServerSession)
+        stream.session.set_input_mask(now, mask)
+        stream.masked = True
 
     def queued(self, now: int, conn: int, octets: int, out: list[AnyOutput]) -> None:
         """The host says how much waits for the peer: one that reads too slowly is closed with the reason."""
@@ -319,11 +331,13 @@ class Edge:
 
     def _sort(self, conn: int, said: list[TlibRecord], out: list[AnyOutput]) -> None:
         stream = self.streams[conn]
-        subsystem = SUBSYSTEMS[stream.listener.partition("-")[0]]
+        subsystem = stream.subsystem
         for record in said:
             if type(record) is Write:
                 out.append(Send(subsystem, (conn,), (record.data,)))
             else:
+                if type(record) is Linked:
+                    self._open[conn] = stream
                 if type(record) is Ended:
                     out.append(Close(subsystem, conn, record.text))
                     self.closed(conn)

@@ -7,6 +7,7 @@ import pytest
 
 from cluster_core.core import Core
 from cluster_core.edge import Edge, Gone
+from cluster_core.errors import LocalError
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.limits import SECOND_US, Limits
 from cluster_core.outputs import Close, Dial, Fault, Send, SendDatagram, Subsystem
@@ -176,17 +177,24 @@ def test_keep_alive_is_armed_and_goes_on() -> None:
     assert room.deadline() == due + SECOND_US
 
 
-def test_one_frame_to_many_streams_leaves_as_one_output_a_subsystem() -> None:
+def test_one_frame_to_many_streams_of_a_port_leaves_as_one_output() -> None:
     room = Room()
     room.accepted(2, "tcontroller")
     room.accepted(4, "tcontroller")
-    room.accepted(6, "smartproxy")
+    room.opened(6, "tcontroller")
     frame = encode(Message(MessageType.EventServerInfo))
     room.edge.send_frame(NOW, (2, 6, 4, 8), frame, room.out)
-    assert room.said() == [
-        Send(Subsystem.T_CONTROLLER, (2, 4), (frame,)),
-        Send(Subsystem.SMART_PROXY, (6,), (frame,)),
-    ]
+    assert room.said() == [Send(Subsystem.T_CONTROLLER, (2, 4), (frame,))]
+    room.edge.send_frame(NOW, (6, 8), frame, room.out)
+    assert room.said() == []
+
+
+def test_a_frame_that_no_session_may_send_is_refused_before_anything_leaves() -> None:
+    room = Room()
+    room.accepted(2)
+    with pytest.raises(LocalError, match="frame of 1048577 octets"):
+        room.edge.send_frame(NOW, (2,), bytes(1_048_577), room.out)
+    assert room.said() == []
 
 
 def test_a_masked_event_leaves_for_those_who_want_it_alone() -> None:
