@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import TracebackType
 
 from refserver.mailbox import Closed
 from refserver.phone_agent import TIMEOUT_S
-from refserver.phone_messages import DIGITS, RELAY, MessageSide, relay_body
+from refserver.phone_messages import DIGITS, RELAY, relay_body
 from refserver.phone_records import (
     CallState,
     PhoneError,
@@ -24,21 +23,22 @@ from refserver.phone_records import (
     PhoneEventKind,
     PhoneTimeout,
 )
+from refserver.phone_watch import DIALOG, SUMMARY, WatchSide
 from refserver.phone_wires import Transport
 from sip_proto import LocalError, Output
 
 __all__ = ["Phone", "PhoneError", "PhoneEvent", "PhoneEventKind", "PhoneTimeout", "Transport", "main"]
 
-RETRY_S = 0.02
-
 Kind = PhoneEventKind
 
 
-class Phone(MessageSide):
+class Phone(WatchSide):
     """One phone; `registrar` is also where its calls go, by `transport`: "udp", "tcp", or a `Transport` for TLS.
 
     `talk` says whether it answers on NOTIFY `Event: talk`; without it such a NOTIFY is refused with 489. `busy`
     refuses every call with 486, and may change. A `direct` phone calls a URI's own address instead of the registrar.
+    `reliable` is whether its calls have their 1xx acknowledged ("no", "supported", "required"); a phone that is not
+    `transferable` refuses REFER with 603.
     Methods without a call number act on the newest call. Events are kept, unread, up to a bound.
     """
 
@@ -51,16 +51,33 @@ class Phone(MessageSide):
         """Take the registration back."""
         await self._registration.unregister(timeout_s)
 
-    async def call(self, target: str, headers: Sequence[tuple[str, str]] = (), *, late: bool = False) -> int:
-        """Call a number or SIP URI, `late` without an offer; returns the call's number. Its fate comes as events."""
+    async def call(
+        self,
+        target: str,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        late: bool = False,
+        reliable: str | None = None,
+    ) -> int:
+        """Call a number or SIP URI; returns the call's number. Its fate comes as events.
+
+        `late` calls without an offer, `reliable` is whether 1xx are acknowledged: "no", "supported", "required".
+        """
         await self.start()
         out: list[Output] = []
         try:
-            call = self._place(self._uri_of(target), late, headers, out)
+            call = self._place(self._uri_of(target), out, headers=headers, late=late, reliable=reliable)
         except LocalError as error:
             raise PhoneError(f"{self.number}: {target}: {error}") from None
         self.perform(out)
         return call.number
+
+    async def progress(self, call: int | None = None, reliable: bool | None = None) -> None:
+        """Send 183 with a description to a call that rings here; `reliable` None: if the caller can take it so."""
+        picked = self._pick(call, CallState.INCOMING)
+        out: list[Output] = []
+        self._progress(picked, reliable, out)
+        self.perform(out)
 
     async def answer(self, call: int | None = None) -> None:
         """Answer a call that rings here; the event `established` follows its ACK."""
@@ -98,32 +115,30 @@ class Phone(MessageSide):
             self.perform(out)
 
     async def hold(self, call: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        """Hold by re-INVITE; returns once the peer agreed, raises `PhoneError` when it refused."""
-        await self._change(call, True, timeout_s)
+        """Hold; returns once the peer agreed, raises `PhoneError` when it refused.
+
+        A call that is not answered yet must be named: it is held by UPDATE, or when it is answered.
+        """
+        await self._change(call, Kind.HELD, timeout_s)
 
     async def retrieve(self, call: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
-        """Take a held call back by re-INVITE; as `hold`."""
-        await self._change(call, False, timeout_s)
+        """Take a held call back; as `hold`."""
+        await self._change(call, Kind.RETRIEVED, timeout_s)
 
-    async def _change(self, number: int | None, hold: bool, timeout_s: float) -> None:
-        call = self._pick(number, CallState.ESTABLISHED)
-        while True:
-            out: list[Output] = []
-            try:
-                outcome = self._offer(call, hold, out)
-            except LocalError as error:
-                if call.state != CallState.ESTABLISHED:
-                    raise PhoneError(f"{self.number}: {error}") from None
-                await asyncio.sleep(RETRY_S)
-                continue
-            self.perform(out)
-            try:
-                await self._outcome(call, outcome, Kind.HELD if hold else Kind.RETRIEVED, timeout_s)
-                return
-            except PhoneError as error:
-                if error.status != 491:
-                    raise
-            await asyncio.sleep(secrets.randbelow(200) / 1_000)  # RFC 3261 section 14.1
+    async def renegotiate(self, call: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        """Ask the peer for its offer by a re-INVITE without one; as `hold`."""
+        await self._change(call, Kind.RENEGOTIATED, timeout_s)
+
+    async def _change(self, number: int | None, kind: Kind, timeout_s: float) -> None:
+        early = () if number is None else (CallState.CALLING, CallState.INCOMING)
+        call = self._pick(number, CallState.ESTABLISHED, CallState.ANSWERED, *early)
+        out: list[Output] = []
+        try:
+            outcome = self._offer(call, kind, out)
+        except LocalError as error:
+            raise PhoneError(f"{self.number}: {error}") from None
+        self.perform(out)
+        await self._outcome(call, outcome, kind, timeout_s)
 
     async def send_digits(self, digits: str, call: int | None = None, timeout_s: float = TIMEOUT_S) -> None:
         """Send digits (0-9, A-D, *, #) one by one, an INFO each; raises `PhoneError` when one is refused."""
@@ -145,6 +160,50 @@ class Phone(MessageSide):
         uri = self._uri_of(target)
         answer = await self._ask("MESSAGE", uri, f"message to {target}", text.encode(), "text/plain", timeout_s)
         return answer.status
+
+    async def transfer(
+        self,
+        target: str | None = None,
+        *,
+        to_call: int | None = None,
+        call: int | None = None,
+        silent: bool = False,
+        leave: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Transfer a call to a number or SIP URI, or join it with another answered call; returns once the peer tries.
+
+        Then events: `transferred` (and both calls are hung up), `transfer-failed` with the status, or `transfer-ended`
+        when nobody tells. `silent` wants no reports, `leave` hangs up at once. Raises `PhoneError` when it is refused.
+        """
+        if (target is None) == (to_call is None):
+            raise PhoneError(f"{self.number}: a transfer has a target or another call")
+        other = None if to_call is None else self._pick(to_call, CallState.ESTABLISHED)
+        if other is not None and call is None:
+            call = next((call.number for call in reversed(list(self.calls.values())) if call is not other), None)
+        picked = self._pick(call, CallState.ESTABLISHED)
+        if picked is other:
+            raise PhoneError(f"{self.number}: no call to join call {to_call} with")
+        await self._transfer(picked, self._uri_of(target or ""), other, silent, timeout_s)
+        if leave:
+            out: list[Output] = []
+            self._leave(picked, out)
+            self._leave(other, out)
+            self.perform(out)
+
+    async def watch(self, target: str, expires_s: int = 600, timeout_s: float = TIMEOUT_S) -> None:
+        """Watch a number's calls: an event `dialog-state` for each change. Raises `PhoneError` with the status."""
+        await self._watch(DIALOG, self._uri_of(target), expires_s, timeout_s)
+
+    async def watch_mailbox(self, expires_s: int = 600, timeout_s: float = TIMEOUT_S) -> None:
+        """Watch the phone's own mailbox: events `mailbox`. As `watch`."""
+        await self._watch(SUMMARY, self._uri_of(self.number), expires_s, timeout_s)
+
+    async def unwatch(self, target: str | None = None) -> None:
+        """Stop watching a number, without one the mailbox; the event `watch-ended` follows."""
+        out: list[Output] = []
+        self._unwatch(SUMMARY if target is None else DIALOG, self._uri_of(target or self.number), out)
+        self.perform(out)
 
     async def events(self) -> AsyncIterator[PhoneEvent]:
         """Every event not yet read, in order, until the phone is closed."""
@@ -177,6 +236,9 @@ class Phone(MessageSide):
         for call in list(self.calls.values()):
             if call.state != CallState.CANCELLING:
                 await self.hangup(call.number)
+        out: list[Output] = []
+        self._stop_watching(out)
+        self.perform(out)
         if unregister and self._registration.active:
             with contextlib.suppress(PhoneError):
                 await self.unregister(2.0)
@@ -193,6 +255,7 @@ class Phone(MessageSide):
 
     def _stop(self) -> None:
         self._closing = True
+        self._give_up_asking()
         self._registration.stop()
         if self._timer is not None:
             self._timer.cancel()

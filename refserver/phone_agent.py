@@ -34,7 +34,8 @@ EVENT_QUEUE = 1_000
 MAX_CALLS = 32
 TIMEOUT_S = 10.0
 LISTENER = "phone"
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, INFO, MESSAGE, PRACK, UPDATE, REFER"
+SUPPORTED = ("replaces", "norefersub")
 ALGORITHMS = ("MD5", "SHA-256")
 
 MessageTrace = Callable[[str, bytes, Address], None]
@@ -63,6 +64,8 @@ class PhoneAgent:
         transport: Transport | str = "udp",
         busy: bool = False,
         direct: bool = False,
+        reliable: str = "supported",
+        transferable: bool = True,
         algorithms: Sequence[str] = ALGORITHMS,
         told: Callable[[PhoneEvent], None] | None = None,
     ) -> None:
@@ -78,6 +81,8 @@ class PhoneAgent:
         self._bind = bind
         self._trace = trace
         self._direct = direct
+        self._reliable = reliable
+        self.transferable = transferable
         self._algorithms = tuple(algorithms)
         self._told = told
         self.transport = Transport(name=transport) if isinstance(transport, str) else transport
@@ -109,6 +114,8 @@ class PhoneAgent:
             transports={LISTENER: self.transport.name},
             user_agent="refserver phone",
             allow=ALLOW,
+            supported=SUPPORTED,
+            reliable=self._reliable,
         )
 
     def datagram_came(self, data: bytes, source: Address) -> None:
@@ -262,6 +269,11 @@ class PhoneAgent:
         if said.response.status >= 300:
             raise PhoneRefused(f"{self.number}: {what}: {said.response.status} {said.response.reason}", said.response)
         return said.response
+
+    def _give_up_asking(self) -> None:
+        for waiting in self._asked.values():
+            if not waiting.done():
+                waiting.set_exception(PhoneError(f"{self.number}: the phone is closed"))
 
     # name and address
 

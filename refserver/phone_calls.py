@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import secrets
 
@@ -24,6 +23,7 @@ from sip_proto import (
     Offered,
     OfferRefused,
     Output,
+    Pracked,
     Request,
     Requested,
     Ringing,
@@ -36,9 +36,10 @@ Outcome = tuple[Kind, int, str]
 
 
 class PendingOffer(msgspec.Struct):
-    """An offer of ours that waits for its answer: whether it holds, and who waits."""
+    """An offer of ours that waits for its answer: its number, what comes of it, and who waits."""
 
-    hold: bool
+    number: int
+    kind: Kind
     outcome: asyncio.Future[Outcome]
 
     def settle(self, kind: Kind, status: int, text: str) -> None:
@@ -68,15 +69,17 @@ class CallSide(PhoneAgent):
         elif isinstance(item, Requested):
             self._requested(item, out)
         elif isinstance(item, Ringing):
-            self._rings(item)
+            self._rings(item, out)
         elif isinstance(item, Answered):
             self._answered(item, out)
         elif isinstance(item, Failed):
             self._failed(item, out)
         elif isinstance(item, Acked):
             self._acked(item)
+        elif isinstance(item, Pracked):
+            self._described(item.leg, item.request.body)
         elif isinstance(item, Cancelled):
-            self._gone(item.leg, Kind.CANCELLED)
+            self._gone(item.leg, Kind.CANCELLED, text=item.why)
         elif isinstance(item, Ended):
             self._gone(item.leg, Kind.ENDED, text=item.why)
         elif isinstance(item, Offered):
@@ -110,7 +113,14 @@ class CallSide(PhoneAgent):
         self._legs[leg] = call.number
         return call
 
-    def _gone(self, leg: int, kind: Kind, status: int = 0, text: str = "") -> None:
+    def _gone(
+        self,
+        leg: int,
+        kind: Kind,
+        status: int = 0,
+        text: str = "",
+        detail: dict[str, str | int] | None = None,
+    ) -> None:
         call = self._call_of(leg)
         self._legs.pop(leg, None)
         if call is None:
@@ -119,18 +129,21 @@ class CallSide(PhoneAgent):
         del self.calls[call.number]
         for pending in self._pending.pop(call.number, ()):
             pending.settle(Kind.ENDED, status, text)
-        self._tell(kind, call, status, text)
+        self._tell(kind, call, status, text, detail=detail)
 
     # calls of ours
 
-    def _place(self, uri: str, late: bool, headers: Lines, out: list[Output]) -> PhoneCall:
-        """Start a call to a URI; LocalError when it cannot be, and then there is no call."""
+    def _place(
+        self, uri: str, out: list[Output], *, headers: Lines = (), late: bool = False, reliable: str | None = None
+    ) -> PhoneCall:
+        """Start a call to a URI; LocalError or `PhoneError` when it cannot be, and then there is no call."""
         if len(self.calls) >= MAX_CALLS:
             raise PhoneError(f"{len(self.calls)} calls already")
         call_id = f"{secrets.token_hex(12)}@{host_text(self.address[0])}"
         call = self._new_call(0, CallState.CALLING, uri, call_id)
         call.uri = uri
         call.late = late
+        call.reliable = reliable
         call.headers = tuple(headers)
         try:
             self._invite(call, out, ())
@@ -156,13 +169,31 @@ class CallSide(PhoneAgent):
             call_id=call.call_id,
             cseq=call.cseq,
             from_tag=call.tag,
+            reliable=call.reliable,
         )
         self._legs[call.leg] = call.number
 
-    def _rings(self, item: Ringing) -> None:
+    def _rings(self, item: Ringing, out: list[Output]) -> None:
         call = self._call_of(item.leg)
-        if call is not None:
-            self._tell(Kind.RINGING, call, item.response.status)
+        if call is None:
+            return
+        body = item.response.body
+        if item.offer:
+            answer = call.media.answer(body)
+            if answer is None:
+                self._endpoint.cancel(self._now(), item.leg, out)
+                self._gone(item.leg, Kind.FAILED, 488, "no common format")
+                return
+            self._endpoint.prack(self._now(), item.leg, out, body=answer)
+            call.described = True
+        elif body and not call.late:
+            call.media.read(body)
+            call.described = call.described or item.reliable
+        detail: dict[str, str | int] = {"reliable": "yes"} if item.reliable else {}
+        if body:
+            detail["early_media"] = "yes"
+        self._tell(Kind.RINGING, call, item.response.status, detail=detail)
+        self._heard_of(call, item.response.status, item.response.reason, out)
 
     def _answered(self, item: Answered, out: list[Output]) -> None:
         call = self._call_of(item.leg)
@@ -171,18 +202,23 @@ class CallSide(PhoneAgent):
         call.state = CallState.ESTABLISHED
         body = b""
         if call.late and not call.described:
-            described = call.media.answer(item.response.body)
-            if described is None:
+            answer = call.media.answer(item.response.body) if item.response.body else None
+            if answer is None:
                 self._endpoint.ack(self._now(), item.leg, out)
                 self._endpoint.bye(self._now(), item.leg, out)
                 self._gone(item.leg, Kind.FAILED, 488, "no common format")
+                self._heard_of(call, 488, "", out)
                 return
-            body = described
+            body = answer
         elif not call.described:
             call.media.read(item.response.body)
         call.described = True
         self._endpoint.ack(self._now(), item.leg, out, body=body)
         self._tell(Kind.ESTABLISHED, call, item.response.status)
+        self._heard_of(call, item.response.status, item.response.reason, out)
+
+    def _heard_of(self, call: PhoneCall, status: int, reason: str, out: list[Output]) -> None:
+        """A response to a call of ours came; who asked for the call may want to know."""
 
     def _failed(self, item: Failed, out: list[Output]) -> None:
         call = self._call_of(item.leg)
@@ -195,7 +231,9 @@ class CallSide(PhoneAgent):
             if credentials is not None:
                 self._invite(call, out, (credentials,))
                 return
-        self._gone(item.leg, Kind.FAILED, item.status, item.response.reason if item.response else "")
+        reason = item.response.reason if item.response else ""
+        self._gone(item.leg, Kind.FAILED, item.status, reason)
+        self._heard_of(call, item.status, reason, out)
 
     # calls of others
 
@@ -212,26 +250,39 @@ class CallSide(PhoneAgent):
         if self.auto_answer or _wants_answer(request):
             self._accept(call, out)
 
+    def _progress(self, call: PhoneCall, reliable: bool | None, out: list[Output]) -> None:
+        """Send 183 with our description, as far as a 183 can have one."""
+        body = call.early or call.media.answer(call.offer)
+        if body is None:
+            self._refuse_format(call, out)
+            return
+        self._endpoint.provisional(self._now(), call.leg, 183, out, body=body, reliable=reliable)
+        call.early = body
+
     def _accept(self, call: PhoneCall, out: list[Output]) -> None:
         body = call.early or call.media.answer(call.offer)
         if body is None:
-            self._endpoint.reject(self._now(), call.leg, 488, out)
-            self._gone(call.leg, Kind.FAILED, 488, "no common format")
+            self._refuse_format(call, out)
             return
-        call.owes_answer = not call.offer
         call.state = CallState.ANSWERED
         self._endpoint.accept(self._now(), call.leg, out, body=body)
 
+    def _refuse_format(self, call: PhoneCall, out: list[Output]) -> None:
+        self._endpoint.reject(self._now(), call.leg, 488, out)
+        self._gone(call.leg, Kind.FAILED, 488, "no common format")
+
     def _acked(self, item: Acked) -> None:
+        self._described(item.leg, item.request.body)
         call = self._call_of(item.leg)
-        if call is None:
-            return
-        if call.owes_answer:
-            call.owes_answer = False
-            self._heard_description(call, item.request.body)
-        if call.state == CallState.ANSWERED:
+        if call is not None and call.state == CallState.ANSWERED:
             call.state = CallState.ESTABLISHED
             self._tell(Kind.ESTABLISHED, call, 200)
+
+    def _described(self, leg: int, body: bytes) -> None:
+        """The peer's answer to an offer of ours in a 1xx or a 2xx, if there is one."""
+        call = self._call_of(leg)
+        if call is not None and body:
+            self._heard_description(call, body)
 
     # what is asked within a call, and outside
 
@@ -257,31 +308,37 @@ class CallSide(PhoneAgent):
             if call.state == CallState.INCOMING:
                 self._accept(call, out)
             elif call.state == CallState.ESTABLISHED and call.media.held and call.number not in self._pending:
-                self._offer(call, False, out)
+                self._offer(call, Kind.RETRIEVED, out)
 
     # offers within a call
 
-    def _offer(self, call: PhoneCall, hold: bool, out: list[Output]) -> asyncio.Future[Outcome]:
-        """Offer a description that holds or does not; its outcome. LocalError when it cannot be asked for."""
+    def _offer(self, call: PhoneCall, kind: Kind, out: list[Output]) -> asyncio.Future[Outcome]:
+        """Offer what holds (HELD) or does not (RETRIEVED), or ask for the peer's offer (RENEGOTIATED); its outcome.
+
+        The endpoint sends it when it can be sent, again when it crossed the peer's. LocalError when too many wait.
+        """
         before = call.media.held
-        call.media.held = hold
+        if kind != Kind.RENEGOTIATED:
+            call.media.held = kind == Kind.HELD
+        body = b"" if kind == Kind.RENEGOTIATED else call.media.offer()
         try:
-            self._endpoint.offer(self._now(), call.leg, out, body=call.media.offer())
+            number = self._endpoint.offer(self._now(), call.leg, out, body=body)
         except LocalError:
             call.media.held = before
             raise
-        pending = PendingOffer(hold, self._loop.create_future())
+        pending = PendingOffer(number, kind, self._loop.create_future())
         self._pending.setdefault(call.number, []).append(pending)
         return pending.outcome
 
-    def _settled(self, call: PhoneCall) -> PendingOffer | None:
-        """The oldest offer that waits: they are answered in the order in which they were made."""
-        pending = self._pending.get(call.number)
-        if not pending:
-            return None
-        if len(pending) == 1:
-            del self._pending[call.number]
-        return pending.pop(0)
+    def _settled(self, call: PhoneCall, number: int) -> PendingOffer | None:
+        """The offer of that number; an exchange that the program did not ask for has none."""
+        pending = self._pending.get(call.number, [])
+        found = next((item for item in pending if item.number == number), None)
+        if found is not None:
+            pending.remove(found)
+            if not pending:
+                del self._pending[call.number]
+        return found
 
     async def _outcome(self, call: PhoneCall, outcome: asyncio.Future[Outcome], what: Kind, timeout_s: float) -> None:
         try:
@@ -298,40 +355,42 @@ class CallSide(PhoneAgent):
             self._endpoint.refuse_offer(self._now(), item.leg, 481, out)
             return
         before = call.media.held_by_peer
-        offer = item.request.body
-        body = call.media.answer(offer)
+        body = call.media.answer(item.request.body)
         if body is None:
             self._endpoint.refuse_offer(self._now(), item.leg, 488, out)
             return
-        call.owes_answer = not offer
         self._endpoint.answer_offer(self._now(), item.leg, out, body=body)
         self._tell_hold(call, before)
 
     def _offer_answered(self, item: OfferAnswered, out: list[Output]) -> None:
-        with contextlib.suppress(LocalError):
-            self._endpoint.ack(self._now(), item.leg, out)
         call = self._call_of(item.leg)
         if call is None:
             return
-        self._heard_description(call, item.response.body)
-        pending = self._settled(call)
-        if pending is not None:
-            call.holds = pending.hold
-            kind = Kind.HELD if call.holds else Kind.RETRIEVED
-            pending.settle(kind, item.response.status, "")
-            self._tell(kind, call, item.response.status)
+        pending = self._settled(call, item.offer)
+        if pending is None:
+            return
+        status = item.response.status
+        if pending.kind == Kind.RENEGOTIATED:
+            before = call.media.held_by_peer
+            answer = call.media.answer(item.response.body) if item.response.body else None
+            self._endpoint.ack(self._now(), item.leg, out, body=answer or b"")
+            self._tell_hold(call, before)
+        else:
+            call.holds = pending.kind == Kind.HELD
+            self._heard_description(call, item.response.body)
+        pending.settle(pending.kind, status, "")
+        self._tell(pending.kind, call, status)
 
     def _offer_refused(self, item: OfferRefused) -> None:
         call = self._call_of(item.leg)
-        if call is None:
+        pending = None if call is None else self._settled(call, item.offer)
+        if call is None or pending is None:
             return
         text = item.response.reason if item.response else "no answer"
-        pending = self._settled(call)
-        if pending is not None:
-            pending.settle(Kind.OFFER_REFUSED, item.status, text)
-            if call.number not in self._pending:
-                call.media.held = call.holds
-            self._tell(Kind.OFFER_REFUSED, call, item.status, text)
+        pending.settle(Kind.OFFER_REFUSED, item.status, text)
+        if call.number not in self._pending:
+            call.media.held = call.holds
+        self._tell(Kind.OFFER_REFUSED, call, item.status, text)
 
     def _heard_description(self, call: PhoneCall, body: bytes) -> None:
         before = call.media.held_by_peer

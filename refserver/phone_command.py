@@ -31,6 +31,7 @@ from refserver.phone_script import (
 )
 from refserver.phone_wires import TRANSPORTS, Transport
 
+RELIABLE = ("no", "supported", "required")
 MAX_SCRIPT = 1_000_000
 STATUSES = (
     "Exit status: 0 done, quit or told to end by a signal; 1 not done; 2 used wrongly; 3 refused with a SIP status; "
@@ -60,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--no-register", action="store_true", help="only call, as a caller outside does")
     made.add_argument("--busy", action="store_true", help="refuse every call with 486")
     made.add_argument("--direct", action="store_true", help="a call goes to its URI's address, not to the server")
+    made.add_argument("--reliable", choices=RELIABLE, default="supported", help="its calls' 1xx; default: supported")
+    made.add_argument("--no-transfer", action="store_true", help="refuse REFER")
     made.add_argument("--call", metavar="NUMBER", help="call this number or SIP URI")
     made.add_argument("--script", metavar="FILE", help="do these commands, then end; - reads standard input")
     made.add_argument("--json", action="store_true", help="a line of JSON an event, and one an answer")
@@ -215,6 +218,8 @@ async def run(given: argparse.Namespace, password: str, script: list[Given] | No
         ),
         busy=given.busy,
         direct=given.direct,
+        reliable=given.reliable,
+        transferable=not given.no_transfer,
         told=console.told,
     )
     loop = asyncio.get_running_loop()

@@ -38,9 +38,19 @@ class PhoneEventKind(StrEnum):
     RETRIEVED_BY_PEER = "retrieved-by-peer"
     HELD = "held"
     RETRIEVED = "retrieved"
+    RENEGOTIATED = "renegotiated"
     OFFER_REFUSED = "offer-refused"
+    REFERRED = "referred"
+    REPLACED = "replaced"
+    TRANSFER_PROGRESS = "transfer-progress"
+    TRANSFERRED = "transferred"
+    TRANSFER_FAILED = "transfer-failed"
+    TRANSFER_ENDED = "transfer-ended"
     DIGIT = "digit"
     MESSAGE = "message"
+    DIALOG_STATE = "dialog-state"
+    MAILBOX = "mailbox"
+    WATCH_ENDED = "watch-ended"
     CANCELLED = "cancelled"
     FAILED = "failed"
     ENDED = "ended"
@@ -74,8 +84,8 @@ class CallState(IntEnum):
 class PhoneCall(msgspec.Struct, eq=False):
     """One call of a phone: its leg of the endpoint, the other end's address and the session's description.
 
-    `offer` is the body of the INVITE that came, `holds` what the peer agreed to last, `described` that both ends
-    know the session, `early` our description in a 183; `owes_answer`: the peer's answer to our offer is on its way.
+    `offer` is the body of the INVITE that came, `early` our description in a 183, `holds` what the peer agreed to last,
+    `described` that an answer to the INVITE's offer went out or came, `referral` who wants to hear of it.
     """
 
     number: int
@@ -85,13 +95,15 @@ class PhoneCall(msgspec.Struct, eq=False):
     media: Media
     call_id: str
     offer: bytes = b""
+    early: bytes = b""
     holds: bool = False
-    owes_answer: bool = False
+    described: bool = False
     challenges: int = 0
     cseq: int = 1
     uri: str = ""
     tag: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     late: bool = False
-    described: bool = False
-    early: bytes = b""
+    reliable: str | None = None
+    target: str = ""
+    referral: int = 0

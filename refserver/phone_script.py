@@ -79,6 +79,11 @@ async def _call(phone: Phone, given: Given) -> Said:
     return await phone.call(given.words[0], late="late" in given.words[1:]), 0, ""
 
 
+async def _progress(phone: Phone, given: Given) -> None:
+    reliable = {"": None, "reliable": True, "plain": False}[given.words[0] if given.words else ""]
+    await phone.progress(given.call, reliable)
+
+
 async def _answer(phone: Phone, given: Given) -> None:
     await phone.answer(given.call)
 
@@ -103,12 +108,36 @@ async def _retrieve(phone: Phone, given: Given) -> None:
     await phone.retrieve(given.call)
 
 
+async def _renegotiate(phone: Phone, given: Given) -> None:
+    await phone.renegotiate(given.call)
+
+
 async def _digits(phone: Phone, given: Given) -> None:
     await phone.send_digits(given.words[0], given.call)
 
 
 async def _message(phone: Phone, given: Given) -> Said:
     return 0, await phone.send_message(given.words[0], given.words[1]), ""
+
+
+async def _transfer(phone: Phone, given: Given) -> None:
+    await phone.transfer(given.words[0], call=given.call, leave="leave" in given.words, silent="silent" in given.words)
+
+
+async def _join(phone: Phone, given: Given) -> None:
+    await phone.transfer(to_call=int(given.words[0]), call=given.call, leave="leave" in given.words)
+
+
+async def _watch(phone: Phone, given: Given) -> None:
+    await phone.watch(given.words[0])
+
+
+async def _mailbox(phone: Phone, given: Given) -> None:
+    await phone.watch_mailbox()
+
+
+async def _unwatch(phone: Phone, given: Given) -> None:
+    await phone.unwatch(given.words[0] if given.words else None)
 
 
 async def _busy(phone: Phone, given: Given) -> None:
@@ -168,11 +197,30 @@ def _check_status(words: list[str]) -> str:
 
 
 def _check_call(words: list[str]) -> str:
-    return "" if words[1:] in ([], ["late"]) else f"{words[1]!r} is not 'late'"
+    return _strange(words[1:], ("late",))
+
+
+def _check_transfer(words: list[str]) -> str:
+    return _strange(words[1:], ("leave", "silent"))
+
+
+def _check_join(words: list[str]) -> str:
+    if not _NUMBER.fullmatch(words[0]):
+        return f"{words[0]!r} is no number of a call"
+    return _strange(words[1:], ("leave",))
+
+
+def _strange(words: list[str], known: tuple[str, ...]) -> str:
+    strange = next((word for word in words if word not in known), None)
+    return "" if strange is None else f"{strange!r} is not {' or '.join(repr(word) for word in known)}"
+
+
+def _check_progress(words: list[str]) -> str:
+    return _strange(words, ("reliable", "plain"))
 
 
 def _check_switch(words: list[str]) -> str:
-    return "" if words[0] in ("on", "off") else f"{words[0]!r} is neither 'on' nor 'off'"
+    return _strange(words, ("on", "off"))
 
 
 def _check_events(words: list[str]) -> str:
@@ -188,14 +236,30 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("call", "NUMBER [late]", "call a number or URI; late: without an offer", _call, 1, 2, (), _check_call),
+        Command(
+            *("progress", "[reliable|plain]", "send 183 with a description to a call that rings here", _progress, 0, 1),
+            check=_check_progress,
+        ),
         Command("answer", "", "answer a call that rings here", _answer),
         Command("reject", "[STATUS]", "refuse it, with 486 unless told", _reject, 0, 1, check=_check_status),
         Command("cancel", "", "give up a call that was not answered yet", _cancel),
         Command("hangup", "", "end a call, whatever its state", _hangup),
         Command("hold", "", "hold, until the peer agreed", _hold),
         Command("retrieve", "", "take back what is held", _retrieve),
+        Command("renegotiate", "", "ask the peer for its offer", _renegotiate),
         Command("digits", "DIGITS", "send digits by INFO", _digits, 1, 1),
         Command("message", "NUMBER TEXT", "send a text", _message, 2, None, ()),
+        Command(
+            *("transfer", "NUMBER [leave] [silent]", "transfer a call; leave: hang up at once", _transfer, 1, 3),
+            check=_check_transfer,
+        ),
+        Command(
+            *("join", "CALL [leave]", "transfer a call to another call: the two go on without us", _join, 1, 2),
+            check=_check_join,
+        ),
+        Command("watch", "NUMBER", "watch a number's calls", _watch, 1, 1, ()),
+        Command("mailbox", "", "watch the own mailbox", _mailbox, options=()),
+        Command("unwatch", "[NUMBER]", "stop watching a number, or the mailbox", _unwatch, 0, 1, ()),
         Command("busy", "on|off", "refuse every call with 486", _busy, 1, 1, (), _check_switch),
         Command("register", "", "register, again too", _register, options=()),
         Command("unregister", "", "take the registration back", _unregister, options=()),

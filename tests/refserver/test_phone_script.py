@@ -42,13 +42,17 @@ async def do(phone: Phone, line: str) -> Answer:
         ("hold call=one", "'call=one' is no number"),
         ("hold 1", r"usage: hold \[call=CALL\]"),
         ("message 1002", "usage: message NUMBER TEXT"),
-        ("busy maybe", "'maybe' is neither"),
+        ("busy maybe", "'maybe' is not 'on' or 'off'"),
         ("wait", "usage: wait EVENT"),
         ("wait sunshine", "no event 'sunshine'"),
         ("wait ended,sunshine", "no event 'sunshine'"),
         ("wait ended within=soon", "'within=soon' is no number"),
         ("pause long", "'long' are no seconds"),
         ("digits", "usage: digits DIGITS"),
+        ("progress loudly", "'loudly' is not 'reliable' or 'plain'"),
+        ("transfer 1003 soon", "'soon' is not 'leave' or 'silent'"),
+        ("join other", "'other' is no number of a call"),
+        ("join 2 silent", "'silent' is not 'leave'"),
     ],
 )
 def test_a_line_that_is_no_command_says_what_would_be(line: str, wrong: str) -> None:
