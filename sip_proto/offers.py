@@ -207,7 +207,7 @@ class OfferSide(Core):
         if response.status >= 300:
             self._offer_refused(now, leg, response.status, response, out)
             return
-        if learn_target(leg.dialog, response) and leg.announced:
+        if learn_target(leg.forks.get(response.to.tag, leg.dialog), response) and leg.announced:
             self._changed(leg, out)
         wish = leg.arbiter.answered()
         assert wish is not None

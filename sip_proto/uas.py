@@ -35,8 +35,10 @@ _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
 _NO_SUCH_PROVISIONAL = Rejection(481, "No Such Provisional Response")
 # Requests whose body describes the session.
 _SESSION = ("INVITE", "UPDATE", "PRACK")
-# An INVITE of ours is in progress.
+_OVER = (LegState.CLOSING, LegState.CANCELLING)
+# An INVITE is in progress: ours, the peer's.
 _CALLING = (LegState.OUTGOING, LegState.PROCEEDING, LegState.ANSWERED)
+_CALLED = (LegState.INCOMING, LegState.ANSWERING)
 _OUT_OF_ORDER = Rejection(500, "CSeq Out Of Order")
 
 
@@ -157,7 +159,7 @@ class CalleeSide(AnswerSide):
         leg = self._find(request)
         method = request.method
         # A dialog that we closed answers a BYE that crossed ours, and nothing else.
-        if leg is None or (leg.state is LegState.CLOSING and method != "BYE"):
+        if leg is None or (leg.state in _OVER and method != "BYE"):
             self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
         number = request.cseq[0]
@@ -214,10 +216,10 @@ class CalleeSide(AnswerSide):
         """Why an offer or a re-INVITE of the peer cannot be taken now (tables_session.CROSSINGS)."""
         status = leg.arbiter.crossing()
         if not status and request.method == "INVITE":
-            # The exchange is over, the INVITE that began it is not.
+            # The exchange is over, the INVITE that began it is not. One that overtakes the ACK of the last is taken.
             if leg.state in _CALLING or leg.reinvite or leg.owed_cseq:
                 status = 491
-            elif leg.state is not LegState.CONFIRMED or leg.accepted is not None:
+            elif leg.state in _CALLED:
                 status = 500
         if not status:
             return None
