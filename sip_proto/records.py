@@ -233,6 +233,15 @@ class RenewalRefused(msgspec.Struct, frozen=True):
     response: Response
 
 
+class NotifyLost(msgspec.Struct, frozen=True):
+    """A NOTIFY of ours was not taken: `response` is None when no answer came (408, 503). The subscription lives on: the
+    next notify() should say the whole state (ours; see subscription.py)."""
+
+    subscription: int
+    status: int
+    response: Response | None
+
+
 class SubscriptionEnded(msgspec.Struct, frozen=True):
     """A subscription is gone, `why`: the NOTIFY's reason or "terminated"; "refused" or "gone" (a response, which is
     there then), "timeout" (nobody renewed, answered or notified), "transport" (no stream)."""
@@ -298,6 +307,7 @@ Output = (
     | Subscribed
     | Notified
     | RenewalRefused
+    | NotifyLost
     | SubscriptionEnded
     | Referred
     | ReferAnswered

@@ -14,7 +14,7 @@ from sip_proto.records import Output, Rejected
 from sip_proto.records_referral import ReferAnswered, ReferEnded, ReferProgress, Referred
 from sip_proto.replaces import ReferTo, read_refer_to, replaceable, wanted_dialog, write_replaces
 from sip_proto.settings import EndpointSettings
-from sip_proto.subscription import SubscriptionSide, event_of
+from sip_proto.subscription import OVER, SubscriptionSide, event_of
 from sip_proto.tables import LegInput
 from sip_proto.tables_usage import REFERRAL_TRANSITIONS, ReferralInput, ReferralState
 from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction
@@ -30,8 +30,6 @@ _REPORTS_S = 600
 _SIPFRAG = "message/sipfrag;version=2.0"
 _STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?(?:\r?\n|\Z)")
 _SENT = (ReferralState.ASKING, ReferralState.WATCHING, ReferralState.ANSWER_DUE)
-# Responses to a NOTIFY after which nobody wants another (RFC 5057 section 5.1).
-_OVER = (404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604)
 _UNKNOWN = Rejection(481, "Subscription Does Not Exist")
 _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
 
@@ -276,7 +274,7 @@ class ReferralSide(SubscriptionSide):
         if referral is None:
             super()._usage_response(now, tx, response, out)
         elif tx.purpose is Purpose.NOTIFY:
-            if response.status in _OVER and referral.take(ReferralInput.GOT_REFUSAL):
+            if response.status in OVER and referral.take(ReferralInput.GOT_REFUSAL):
                 self._drop_referral(referral)
         else:
             self._refer_answered(now, referral, response.status, response, out)

@@ -8,7 +8,7 @@ from sip_proto.errors import ParseError
 from sip_proto.headers import parse_name_addr
 from sip_proto.message import Request
 from sip_proto.tables import LegState
-from sip_proto.uri import escape, parse_uri, uri_headers, write_uri
+from sip_proto.uri import header_text, parse_uri, uri_headers, write_uri
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId, read_dialog_id
 
@@ -58,7 +58,7 @@ def write_replaces(dialog: DialogId, *, escaped: bool = False) -> str:
     value = f"{dialog.call_id};to-tag={dialog.local_tag};from-tag={dialog.remote_tag}"
     if dialog.early_only:
         value += ";early-only"
-    return escape(value) if escaped else value
+    return header_text([("", value)])[1:] if escaped else value
 
 
 def wanted_dialog(request: Request) -> DialogId | Rejection | None:

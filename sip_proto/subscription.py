@@ -12,6 +12,7 @@ from sip_proto.message import Request, Response
 from sip_proto.records import (
     Dialog,
     Notified,
+    NotifyLost,
     Output,
     RenewalRefused,
     Subscribed,
@@ -35,7 +36,7 @@ _SECOND_US = 1_000_000
 _DEFAULT_S = 3600
 _MARGIN_US = 600 * _SECOND_US
 # Responses after which a subscription is over (RFC 6665 sections 4.1.2.2 and 4.2.2, RFC 5057 section 5.1).
-_OVER = (404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604)
+OVER = (404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 604)
 _SECRETS = ("authorization", "proxy-authorization")
 _UNKNOWN = Rejection(481, "Subscription Does Not Exist")
 _OLD = Rejection(500, "CSeq Out Of Order")
@@ -364,10 +365,12 @@ class SubscriptionSide(CalleeSide):
         if status < 300:
             if tx.purpose is Purpose.SUBSCRIBE:
                 self._granted(now, usage, response, out)
-        elif asking or usage.state is SubscriptionState.LEAVING or status in _OVER:
+        elif asking or usage.state is SubscriptionState.LEAVING or status in OVER:
             self._end_usage(usage, SubscriptionInput.GOT_REFUSAL, "refused" if asking else "gone", out, response)
         elif tx.purpose is Purpose.SUBSCRIBE:
             out.append(RenewalRefused(usage.id, response))
+        else:
+            out.append(NotifyLost(usage.id, status, response))
 
     def _granted(self, now: int, usage: Usage, response: Response, out: list[Output]) -> None:
         granted_s = parse_number(response.get("Expires") or "")
@@ -380,8 +383,14 @@ class SubscriptionSide(CalleeSide):
 
     def _usage_lost(self, now: int, tx: ClientTransaction, why: str, out: list[Output]) -> None:
         usage = self._usages.get(tx.leg)
-        # A renewal that was lost leaves the subscription as it was until it expires (RFC 6665 section 4.1.2.2).
-        if usage is not None and usage.state is not SubscriptionState.ACTIVE:
+        if usage is None:
+            return
+        if usage.state is SubscriptionState.SERVING:
+            # RFC 6665 section 4.2.2 would end it here. A phone that was out of reach for half a minute would then show
+            # a dead lamp until its next renewal, often an hour; it costs little to go on until then.
+            out.append(NotifyLost(usage.id, 408 if why == "timeout" else 503, None))
+        elif usage.state is not SubscriptionState.ACTIVE:
+            # A renewal that was lost leaves the subscription as it was until it expires (RFC 6665 section 4.1.2.2).
             self._end_usage(usage, SubscriptionInput.GOT_REFUSAL, why, out)
 
     def _outside_dialog(self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]) -> None:

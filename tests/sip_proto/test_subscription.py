@@ -1,8 +1,12 @@
 """SUBSCRIBE and NOTIFY between two endpoints, and against messages written by hand."""
 
+from collections.abc import Callable
+
 import pytest
 
 from sip_proto import (
+    Endpoint,
+    EndpointSettings,
     Failed,
     Invited,
     LocalError,
@@ -14,8 +18,11 @@ from sip_proto import (
     TransmitStream,
     parse,
 )
+from sip_proto.dialog_info import CONTENT_TYPE, DialogEntry, DialogFeed, DialogPicture, Taken, parse_dialog_info
+from sip_proto.message_summary import MessageCount, MessageSummary, parse_message_summary
 from sip_proto.records import (
     Notified,
+    NotifyLost,
     Output,
     RenewalRefused,
     Subscribed,
@@ -24,6 +31,7 @@ from sip_proto.records import (
     SubscriptionRenewed,
 )
 from sip_proto.tables_usage import SUBSCRIPTION_TRANSITIONS, SubscriptionInput, SubscriptionState
+from tests.sip_proto.pair import Lose, Pair
 from tests.sip_proto.streams import A, B, Streams, endpoint
 from tests.sip_proto.texts import request_bytes, response_to
 
@@ -388,7 +396,7 @@ def test_a_stream_that_does_not_open_ends_a_subscription() -> None:
     assert pair.take("a") == [SubscriptionEnded(here, "transport")]
 
 
-def test_a_notify_that_is_never_answered_ends_the_subscription() -> None:
+def test_a_notify_that_is_never_answered_is_told_and_the_subscription_lives_on() -> None:
     end = endpoint("b")
     out: list[Output] = []
     end.receive_datagram(
@@ -409,10 +417,10 @@ def test_a_notify_that_is_never_answered_ends_the_subscription() -> None:
     end.notify(0, asking.subscription, out)
     out.clear()
     end.handle_timeout(32 * SECOND, out)
-    assert [record for record in out if not isinstance(record, Transmit)] == [
-        SubscriptionEnded(asking.subscription, "timeout")
-    ]
-    end.handle_timeout(64 * SECOND, out)
+    lost = NotifyLost(asking.subscription, 408, None)
+    assert [record for record in out if not isinstance(record, Transmit)] == [lost, lost]
+    end.notify(40 * SECOND, asking.subscription, out)
+    end.forget_subscription(40 * SECOND, asking.subscription, out)
     assert end.idle()
 
 
@@ -515,7 +523,8 @@ def test_an_answer_after_the_last_notify_is_absorbed() -> None:
     assert lone.hear(response_to(out[0].data, 200)) == []
 
 
-def test_a_notify_refused_for_the_moment_changes_nothing() -> None:
+@pytest.mark.parametrize("status", [408, 500, 503])
+def test_a_notify_refused_for_the_moment_is_told_and_changes_nothing(status: int) -> None:
     end = endpoint("b")
     out: list[Output] = []
     end.receive_datagram(0, "udp", A, request_bytes("SUBSCRIBE", more="Event: dialog\r\n"), out)
@@ -525,10 +534,12 @@ def test_a_notify_refused_for_the_moment_changes_nothing() -> None:
     out.clear()
     end.notify(0, asking.subscription, out)
     assert isinstance(out[0], Transmit)
-    data = response_to(out[0].data, 500)
+    data = response_to(out[0].data, status)
     out.clear()
     end.receive_datagram(0, "udp", A, data, out)
-    assert out == []
+    (lost,) = out
+    assert isinstance(lost, NotifyLost)
+    assert (lost.subscription, lost.status, lost.response is None) == (asking.subscription, status, False)
     end.notify(0, asking.subscription, out)
 
 
@@ -538,3 +549,218 @@ def test_requests_in_a_call_are_not_taken_for_subscriptions() -> None:
     end.receive_datagram(0, "udp", A, request_bytes("INFO", to="<sip:b@h>;tag=x"), out)
     assert isinstance(out[0], Transmit)
     assert out[0].data.startswith(b"SIP/2.0 481 ")
+
+
+# Lamps and mailboxes from end to end: what fails in the field, each by its own name.
+
+RINGING = DialogEntry("d1", "early", direction="recipient")
+TALKING = DialogEntry("d1", "confirmed", direction="recipient")
+CALLING = DialogEntry("d2", "trying", direction="initiator")
+
+
+class Lamps(Pair):
+    """a shows the lamps of b's dialogs: `picture` is what it knows, `here` and `there` are the subscription."""
+
+    def __init__(self, lose: Lose | None = None, *, placeholder: bool = False, expires_s: int = 3600) -> None:
+        super().__init__(lose)
+        settings = EndpointSettings({"udp": B}, events=("dialog", "message-summary"))
+        self.ends["b"] = Endpoint(settings, b"seed-b")
+        self.picture = DialogPicture()
+        self.feed = DialogFeed("sip:bob@example.org", placeholder=placeholder)
+        self.dialogs: list[DialogEntry] = []
+        self.bodies: list[bytes] = []
+        self.lost = 0
+        self.there = 0
+        made = self.do("a", lambda now, out: self.subscribe(now, out, expires_s))
+        assert isinstance(made, int)
+        self.here = made
+
+    def subscribe(self, now: int, out: list[Output], expires_s: int) -> int:
+        return self.a.subscribe(
+            now,
+            out,
+            event="dialog",
+            listener="udp",
+            destination=B,
+            uri="sip:bob@192.0.2.2",
+            from_="<sip:a@h>",
+            to="<sip:b@h>",
+            expires_s=expires_s,
+        )
+
+    def post(self, name: str, out: list[Output]) -> None:
+        super().post(name, out)
+        for record in self.take(name):
+            self.decide(record)
+
+    def decide(self, record: Output) -> None:
+        if isinstance(record, SubscriptionAsked):
+            self.there = record.subscription
+            self.do("b", lambda now, out: self.b.accept_subscription(now, self.there, out))
+            self.tell()
+        elif isinstance(record, SubscriptionRenewed):
+            self.tell(full=True)
+        elif isinstance(record, NotifyLost):
+            self.lost += 1
+            self.feed.lost()
+            self.tell()
+        elif isinstance(record, Notified):
+            self.bodies.append(record.request.body)
+            if self.picture.take(parse_dialog_info(record.request.body)) is Taken.HOLE:
+                self.do("a", lambda now, out: self.a.resubscribe(now, self.here, out))
+        elif isinstance(record, SubscriptionEnded):
+            self.said["b"].append(record)
+
+    def tell(self, *, full: bool = False) -> None:
+        if self.there not in self.b._usages:
+            return
+        body = self.feed.full(self.dialogs) if full else self.feed.update(self.dialogs)
+        if body is not None:
+            self.do(
+                "b", lambda now, out: self.b.notify(now, self.there, out, body=body, content_type=CONTENT_TYPE)
+            )
+
+    def change(self, *dialogs: DialogEntry) -> None:
+        self.dialogs = list(dialogs)
+        self.tell()
+
+    def shown(self) -> list[tuple[str, str]]:
+        return [(entry.id, entry.state) for entry in self.picture.dialogs.values()]
+
+
+def notifies(at: Callable[[int], bool]) -> Lose:
+    """Loses the NOTIFYs of b whose count `at` names."""
+    count = [0]
+
+    def lose(number: int, name: str, data: bytes) -> bool:
+        count[0] += data.startswith(b"NOTIFY")
+        return data.startswith(b"NOTIFY") and at(count[0])
+
+    return lose
+
+
+def test_a_lost_notify_does_not_kill_the_subscription_and_the_next_says_everything() -> None:
+    out_of_reach = [False]
+    lamps = Lamps(notifies(lambda count: out_of_reach[0]))
+    lamps.run()
+    out_of_reach[0] = True
+    lamps.change(RINGING, CALLING)
+    lamps.run(33 * SECOND)
+    assert lamps.lost == 1
+    out_of_reach[0] = False
+    lamps.run(5 * SECOND)
+    assert lamps.shown() == [("d1", "early"), ("d2", "trying")]
+    info = parse_dialog_info(lamps.bodies[-1])
+    assert (info.version, info.full) == (2, True)
+    lamps.change(TALKING)
+    lamps.run()
+    assert lamps.shown() == [("d1", "confirmed")]
+    assert not parse_dialog_info(lamps.bodies[-1]).full
+
+
+def test_early_never_arrives_after_terminated() -> None:
+    # The first copy of "early" is lost, so that "terminated" overtakes it.
+    lamps = Lamps(notifies(lambda count: count == 2))
+    lamps.run()
+    lamps.change(RINGING)
+    lamps.change()
+    lamps.run(5 * SECOND)
+    told = [[entry.state for entry in parse_dialog_info(body).dialogs] for body in lamps.bodies]
+    assert ["early"] not in told
+    assert lamps.shown() == []
+    versions = [parse_dialog_info(body).version for body in lamps.bodies]
+    assert versions == sorted(set(versions))
+
+
+def test_each_of_several_dialogs_in_one_body_has_its_own_state() -> None:
+    lamps = Lamps()
+    lamps.change(TALKING, CALLING)
+    lamps.run()
+    assert lamps.shown() == [("d1", "confirmed"), ("d2", "trying")]
+    lamps.change(TALKING)
+    lamps.run()
+    assert lamps.shown() == [("d1", "confirmed")]
+
+
+def test_a_subscriber_is_notified_at_once_with_a_body_even_when_there_is_nothing_to_say() -> None:
+    for placeholder, told in ((False, []), (True, [("none", "terminated")])):
+        lamps = Lamps(placeholder=placeholder)
+        lamps.run()
+        (body,) = lamps.bodies
+        info = parse_dialog_info(body)
+        assert (info.version, info.full, [(entry.id, entry.state) for entry in info.dialogs]) == (0, True, told)
+        assert lamps.shown() == []
+
+
+def test_481_to_a_notify_ends_the_subscription() -> None:
+    lamps = Lamps()
+    lamps.run()
+    lamps.do("a", lambda now, out: lamps.a.forget_subscription(now, lamps.here, out))
+    lamps.change(RINGING)
+    lamps.run()
+    (ended,) = lamps.said["b"]
+    assert isinstance(ended, SubscriptionEnded)
+    assert (ended.subscription, ended.why) == (lamps.there, "gone")
+    lamps.settle()
+    assert lamps.b.idle()
+
+
+def test_a_subscriber_that_is_never_reached_again_is_let_go_when_its_time_is_over() -> None:
+    gone = [False]
+    lamps = Lamps(lambda number, name, data: gone[0], expires_s=600)
+    lamps.run()
+    gone[0] = True
+    lamps.change(RINGING)
+    lamps.run(601 * SECOND)
+    assert lamps.lost > 5
+    assert SubscriptionEnded(lamps.there, "timeout") in lamps.said["b"]
+    lamps.settle()
+    assert lamps.a.idle()
+    assert lamps.b.idle()
+
+
+@pytest.mark.parametrize("lost", range(16))
+def test_whatever_single_message_is_lost_the_lamps_are_right_in_the_end(lost: int) -> None:
+    lamps = Lamps(lambda number, name, data: number == lost + 1)
+    for dialogs in ((RINGING,), (RINGING, CALLING), (TALKING, CALLING), (TALKING,), ()):
+        lamps.run(40_000)
+        lamps.change(*dialogs)
+    lamps.run(5 * SECOND)
+    assert lamps.shown() == []
+    lamps.change(DialogEntry("d3", "trying"))
+    lamps.run(5 * SECOND)
+    assert lamps.shown() == [("d3", "trying")]
+    lamps.do("a", lambda now, out: lamps.a.unsubscribe(now, lamps.here, out))
+    lamps.settle()
+    assert lamps.a.idle()
+    assert lamps.b.idle()
+
+
+@pytest.mark.parametrize("nth", [2, 3, 5])
+def test_with_every_nth_message_lost_the_lamps_are_right_in_the_end(nth: int) -> None:
+    lamps = Lamps(lambda number, name, data: number % nth == 0)
+    for number in range(12):
+        lamps.change(*(DialogEntry(f"d{number}", state) for state in ("early",)))
+        lamps.run(700_000)
+        lamps.change(DialogEntry(f"d{number}", "confirmed"))
+        lamps.run(300_000)
+    lamps.run(80 * SECOND)
+    assert lamps.shown() == [("d11", "confirmed")]
+
+
+def test_a_mailbox_is_told_in_order_and_survives_a_lost_notify() -> None:
+    pair = Streams()
+    settings = EndpointSettings({"udp": B}, events=("message-summary",))
+    pair.ends["b"] = Endpoint(settings, b"seed-b")
+    here = subscribe(pair, event="message-summary", headers=[("Accept", "application/simple-message-summary")])
+    there = asked(pair)
+    accept(pair, there)
+    for new in (0, 1, 2):
+        summary = MessageSummary(new > 0, "sip:bob@h", (MessageCount("Voice-Message", new, 3),))
+        notify(pair, there, body=summary.to_bytes(), content_type="application/simple-message-summary")
+    told = [record for record in pair.take("a") if isinstance(record, Notified)]
+    assert {record.subscription for record in told} == {here}
+    assert [parse_message_summary(record.request.body).counts[0].new for record in told] == [0, 1, 2]
+    pair.do("a", lambda now, out: pair.ends["a"].forget_subscription(now, here, out))
+    notify(pair, there, state="terminated", reason="noresource")
+    idle(pair)
