@@ -39,6 +39,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     names_in_flight: int = 256
     names_kept: int = 1_024
     trunk_targets: int = 4
+    passed_per_sender: int = 8
+    message_bytes: int = 1_300
     registration_min_s: int = 5
     registration_max_s: int = 3_600
     keepalive_us: int = 0

@@ -67,6 +67,7 @@ class ClusterNode:
         self.session_controller.calls.reporter = self.interaction_proxy
         self.session_controller.calls.distributor = self.t_controller
         self.session_controller.delivery.locator = self.t_controller
+        self.session_controller.passing.locator = self.t_controller
         self._naming = self.session_controller.delivery.naming = Naming(core, _derived(seed, "names"))
         self._naming.user = self.session_controller.delivery
         self._naming.gate = self._edge.gate
@@ -168,7 +169,7 @@ class ClusterNode:
             "parties": len(sc.calls.parties),
             "legs": len(sc.legs),
             "offers": len(sc.talk),
-            "asked": len(sc.control) + len(sc.registrar),
+            "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),
             "requests": len(self._requests),
             "transfers": len(sc.transfers),
             "lookups": len(self._naming),

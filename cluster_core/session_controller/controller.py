@@ -8,7 +8,7 @@ from cluster_core.addresses import Addresses
 from cluster_core.clients import Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan
-from cluster_core.edge import Edge
+from cluster_core.edge import ALLOW, Edge
 from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.picture import Picture
@@ -20,6 +20,7 @@ from cluster_core.session_controller.control import Control
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.incoming import Incoming
 from cluster_core.session_controller.legs import Legs
+from cluster_core.session_controller.passing import Passing
 from cluster_core.session_controller.registrar import Registrar
 from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.talk import Talk
@@ -48,7 +49,7 @@ from sip_proto import (
 )
 from tlib_proto import Attribute, Message, MessageType
 
-_ALLOW = (("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, NOTIFY"),)
+_ALLOW = (("Allow", ALLOW),)
 
 
 class SessionController:
@@ -75,6 +76,7 @@ class SessionController:
         self.transfers = Transfers(
             core, requests, self.calls, self.legs, self.delivery, self.talk, self.incoming, plan
         )
+        self.passing = Passing(core, self.calls, self.legs, self.registrar, plan)
         self._plan = plan
         self._watch = Watch(core, clients, "tlib")
         self._addresses = Addresses(core, clients, requests)
@@ -121,6 +123,8 @@ class SessionController:
 
     def located(self, now: int, token: int, located: Located | None, out: list[AnyOutput]) -> None:
         """Where a DN rings."""
+        if self.passing.located(now, token, located):
+            return
         self.delivery.located(now, token, located, out)
 
     def registered(self, now: int, token: int, taken: bool, out: list[AnyOutput]) -> None:
@@ -170,9 +174,17 @@ class SessionController:
         method = record.request.method
         if method == "REGISTER" and not record.leg:
             self.registrar.register(now, record, out)
+        elif record.leg and method in ("INFO", "MESSAGE"):
+            self.passing.in_call(now, record)
+        elif method == "MESSAGE":
+            self.passing.message(now, record, out)
         elif method == "OPTIONS":
             headers = (*_ALLOW, ("Accept", "application/sdp"))
             self._edge.sip.respond(now, record.handle, 200, self._edge.sip_out, headers=headers)
+        elif method in ("INFO", "NOTIFY"):
+            # Outside of a call, or of a subscription that there is.
+            status, reason = (481, "No Such Call") if method == "INFO" else (489, "Bad Event")
+            self._edge.sip.respond(now, record.handle, status, self._edge.sip_out, reason=reason)
         else:
             self._edge.sip.respond(now, record.handle, 405, self._edge.sip_out, headers=_ALLOW)
 
@@ -236,6 +248,8 @@ class SessionController:
                 self.talk.offer_refused(now, party, record.status, out)
 
     def _responded(self, now: int, record: Responded, out: list[AnyOutput]) -> None:
+        if self.passing.responded(now, record):
+            return
         status = 408 if record.response is None else record.response.status
         self.control.notified(now, record.handle, status, out)
 

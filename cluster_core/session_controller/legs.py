@@ -13,6 +13,16 @@ from cluster_core.records import Binding, PartyRecord
 from cluster_core.session_controller import media
 from sip_proto import LocalError
 
+_NOT_TO_PASS = (401, 404, 407, 408, 410, 416, 421, 422, *range(480, 486), 494, 502, 604)
+
+
+def passed_on(status: int) -> int:
+    """What a phone is told of the other phone's answer within its dialog: one that only we could act on, or that would
+    end the dialog (RFC 5057 section 5.1), is 500; a redirection is 488."""
+    if 300 <= status < 400:
+        return 488
+    return 500 if status in _NOT_TO_PASS else status
+
 
 class Stage(IntEnum):
     """How far a leg's INVITE has come."""
@@ -142,6 +152,15 @@ class Legs:
         headers = (("Event", "talk"), ("Subscription-State", "active"))
         try:
             return self.sip.send(now, leg, "NOTIFY", self.out, headers=headers)
+        except LocalError:
+            return None
+
+    def send(
+        self, now: int, leg: int, method: str, headers: Sequence[tuple[str, str]], body: bytes, content_type: str
+    ) -> int | None:
+        """Send another request in a leg's dialog; its handle, None when there is no dialog (yet)."""
+        try:
+            return self.sip.send(now, leg, method, self.out, headers=headers, body=body, content_type=content_type)
         except LocalError:
             return None
 

@@ -16,12 +16,10 @@ from cluster_core.rights import Condition
 from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.exchanges import Exchange, Exchanges, Kind, Wish
-from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.legs import Legs, Stage, passed_on
 from cluster_core.session_controller.tables import CONNECTED, HELD, PartyInput
 from sip_proto import Request, Response
 
-# What tells a phone something about its own dialog when it comes from the other one's.
-_NOT_TO_PASS = (401, 407, 408, 421, 422, 480, 481, 482, 494)
 _FITTING = {PartyInput.HOLD: CONNECTED, PartyInput.RETRIEVE: HELD}
 
 
@@ -259,8 +257,7 @@ class Talk:
     def _refused(self, now: int, exchange: Exchange, status: int, out: list[AnyOutput]) -> None:
         if exchange.kind in (Kind.PASSED, Kind.ASKED):
             if not exchange.failed:
-                passed = 500 if status in _NOT_TO_PASS else max(status, 400)
-                self._legs.refuse_offer(now, exchange.asker, passed)
+                self._legs.refuse_offer(now, exchange.asker, passed_on(status))
             self._end(now, exchange, out)
             return
         holder = self._calls.parties.get(exchange.party)
