@@ -178,6 +178,9 @@ class SessionController:
             self.passing.in_call(now, record)
         elif method == "MESSAGE":
             self.passing.message(now, record, out)
+        elif method == "REFER":
+            # Nobody is called because a stranger says so: a transfer is asked for in the call.
+            self._edge.sip.respond(now, record.handle, 403, self._edge.sip_out, reason="No Call To Transfer")
         elif method == "OPTIONS":
             headers = (*_ALLOW, ("Accept", "application/sdp"))
             self._edge.sip.respond(now, record.handle, 200, self._edge.sip_out, headers=headers)

@@ -347,8 +347,7 @@ class Transfers:
             self._core.arm("parting", leg, now + self._core.limits.parting_us)
         else:
             self._legs.end(now, leg, status)
-        abandoned = party.state == RINGING and state is CallState.Ok
-        self._calls.step(now, party, PartyInput.ABANDON if abandoned else PartyInput.RELEASE, out, state)
+        self._calls.step(now, party, PartyInput.RELEASE, out, state)
         self._calls.leave(now, party)
         self._talk.gone(now, leg, out)
 

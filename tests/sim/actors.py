@@ -261,7 +261,9 @@ class Phone:
         self._invite: dict[int, tuple[str, str, int]] = {}
         self._replacing: dict[int, str] = {}
         self._again: dict[int, int] = {}
+        self._asked = 0
         self.last: Request | None = None
+        self.heard: dict[str, str] = {}
         self._nc = 0
         self._challenged = False
         world.bind(at, self)
@@ -335,6 +337,23 @@ class Phone:
         self.sip.refer(self.world.now, leg, self.out, refer_to=refer_to, referred_by=by, silent=silent)
         self._done()
 
+    def ask(self, method: str, number: str, *headers: tuple[str, str]) -> None:
+        """Some request outside of any call."""
+        realm = self.world.settings.realm
+        self._asked = self.sip.request(
+            self.world.now,
+            self.out,
+            method=method,
+            listener="udp",
+            destination=self.server,
+            uri=f"sip:{number}@{self.server[0]}",
+            from_=f"<sip:{self.number}@{realm}>",
+            to=f"<sip:{number}@{realm}>",
+            contact=f"<sip:{self.number}@{self.at[0]}:{self.at[1]}>",
+            headers=headers,
+        )
+        self._done()
+
     def take_over(self, number: str, replaces: str) -> int:
         """INVITE with Replaces; returns the leg."""
         leg = self._send_invite(number, None, 1, (("Replaces", replaces), ("Require", "replaces")))
@@ -399,6 +418,7 @@ class Phone:
             self._failed(record)
         elif isinstance(record, Offered):
             self.said.append(f"reinvited {direction_of(record.request.body)}")
+            self.heard["P-Asserted-Identity"] = record.request.get("P-Asserted-Identity") or ""
             body = self._answer_to(record.request.body)
             self.sip.answer_offer(now, record.leg, self.out, body=body)
         elif isinstance(record, OfferAnswered):
@@ -455,6 +475,8 @@ class Phone:
             self.said.append(f"failed {record.status}")
 
     def _responded(self, record: Responded) -> None:
+        if record.handle == self._asked:
+            self.said.append(f"answered {408 if record.response is None else record.response.status}")
         if self._register is None or record.handle != self._register[0]:
             return
         _, call_id, cseq, expires_s = self._register
