@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -318,9 +319,9 @@ class PhoneAgent:
             return self.registrar
         try:
             parsed = parse_uri(uri)
-        except ParseError as error:
+            return str(ipaddress.ip_address(parsed.host.strip("[]"))), parsed.port or 5060
+        except (ParseError, ValueError) as error:
             raise PhoneError(f"{uri}: {error}") from None
-        return parsed.host.strip("[]"), parsed.port or 5060
 
     # for the registration
 
