@@ -105,6 +105,14 @@ class Arbiter:
             self.wish = None
         self.take(OfferInput.ABANDON)
 
+    def withdraw(self, number: int) -> bool:
+        """Take one of ours out of the queue; False when it is not there."""
+        for wish in self.waiting:
+            if wish.number == number:
+                self.waiting.remove(wish)
+                return True
+        return False
+
     def pop(self) -> Wish:
         """The next of ours, which goes out now."""
         self.wish = self.waiting.pop(0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
-from sip_proto.core import name_addr, route_tuple, split_max_forwards
+from sip_proto.core import OFFER_TIMER, name_addr, route_tuple, split_max_forwards
 from sip_proto.dialog import Leg, apply_routes, learn, learn_target, lines
 from sip_proto.errors import LocalError
 from sip_proto.flows import Hop
@@ -23,6 +23,7 @@ from sip_proto.records import (
 )
 from sip_proto.reliable import RELIABLE, reliable_number
 from sip_proto.tables import Input, LegInput, LegState, State
+from sip_proto.tables_session import OfferState
 from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction
 from sip_proto.uri import Address
 from sip_proto.validate import response_fault
@@ -197,6 +198,24 @@ class CallerSide(OfferSide):
         # Before a 1xx the CANCEL could overtake the INVITE, so it waits.
         if tx.state is State.IC_PROCEEDING:
             self._cancel_now(now, tx, out)
+
+    def withdraw_offer(self, now: int, leg: int, offer: int, out: list[Output]) -> bool:
+        """Take offer() number `offer` back: True when it waits, and no more is told of it; False when its outcome is
+        still to come, of a re-INVITE the sooner by CANCEL (RFC 3261 section 9)."""
+        found = self._leg(leg)
+        arbiter = found.arbiter
+        if arbiter.withdraw(offer):
+            if arbiter.state is OfferState.WAITING and not any(wish.tries for wish in arbiter.waiting):
+                # The pause was that of the one which is gone.
+                self._timers.cancel(leg * 8 + OFFER_TIMER)
+                self._offer_due(now, found, out)
+            return True
+        tx = self._tx.by_handle.get(found.reinvite)
+        if arbiter.wish is not None and arbiter.wish.number == offer and tx is not None:
+            assert isinstance(tx, ClientTransaction)
+            if tx.state is State.IC_PROCEEDING:
+                self._cancel_now(now, tx, out)
+        return False
 
     def _cancel_now(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
         self._tx.step(now, tx, Input.CANCEL, out)
