@@ -29,7 +29,7 @@ from sip_proto.tables import (
 )
 from sip_proto.tables_third_party import THIRD_PARTY_TRANSITIONS
 from sip_proto.tables_timer import ANSWER_ROWS, ANSWERED_ROWS, SESSION_TRANSITIONS, Refresher, Says
-from sip_proto.tables_usage import REGISTRATION_TRANSITIONS, SUBSCRIPTION_TRANSITIONS
+from sip_proto.tables_usage import REFERRAL_TRANSITIONS, REGISTRATION_TRANSITIONS, SUBSCRIPTION_TRANSITIONS
 
 DOCS = Path(__file__).parent
 EXAMPLES = DOCS.parent / "examples"
@@ -133,6 +133,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "third party": third_party,
     "registration": lambda: machine(REGISTRATION_TRANSITIONS),
     "subscription": lambda: machine(SUBSCRIPTION_TRANSITIONS),
+    "referral": lambda: machine(REFERRAL_TRANSITIONS),
     "rfcs": rfcs,
     "udp": lambda: example("sip_udp.py"),
     "tcp": lambda: example("sip_tcp.py"),

@@ -1,13 +1,15 @@
-"""Targets of `sip_proto`: message, uri, headers, sdp, framing, multipart."""
+"""Targets of `sip_proto`: message, uri, headers, sdp, framing, multipart, dialog-info, message-summary."""
 
 from contextlib import suppress
 
 from fuzz.target import Target
 from sip_proto import Limits, ParseError, Request, parse, parse_name_addr, parse_sdp, parse_uri, parse_via, validate
+from sip_proto.dialog_info import DialogPicture, parse_dialog_info
 from sip_proto.fields import FIELDS
 from sip_proto.framing import BrokenFraming, Frame, KeepAlive, StreamFramer
 from sip_proto.headers import mark_via, split_quoted
 from sip_proto.message import Message
+from sip_proto.message_summary import parse_message_summary
 from sip_proto.multipart import multipart_body, parse_multipart, parts_of
 from sip_proto.registrar import contacts
 from sip_proto.same import same_uri, telephone
@@ -16,7 +18,15 @@ from sip_proto.uri import address_of, uri_headers, user_and_password, write_uri
 from sip_proto.validate import response_fault
 
 # Long names may take the place of short ones: what was read within bounds may be written beyond them.
-WIDE = Limits(message=1 << 24, head=1 << 24, headers=1 << 20, header=1 << 24, uri=1 << 24)
+WIDE = Limits(
+    message=1 << 24,
+    head=1 << 24,
+    headers=1 << 20,
+    header=1 << 24,
+    uri=1 << 24,
+    document=1 << 24,
+    document_entries=1 << 20,
+)
 NAMES = sorted(FIELDS)
 
 
@@ -161,6 +171,23 @@ def check_multipart(data: bytes) -> None:
         assert again == found
 
 
+def check_dialog_info(data: bytes) -> None:
+    try:
+        info = parse_dialog_info(data)
+    except ParseError:
+        return
+    assert parse_dialog_info(info.to_bytes(), WIDE) == info
+    DialogPicture().take(info)
+
+
+def check_message_summary(data: bytes) -> None:
+    try:
+        summary = parse_message_summary(data)
+    except ParseError:
+        return
+    assert parse_message_summary(summary.to_bytes(), WIDE) == summary
+
+
 def read_headers(data: bytes) -> object:
     value = text_of(data[1:])
     with suppress(ParseError):
@@ -223,5 +250,19 @@ TARGETS = (
         check_multipart,
         lambda data: parse_multipart(data, "b1"),
         (b"--b1\r\n", b"--b1--", b"\r\n\r\n", b"Content-Type: "),
+    ),
+    Target(
+        "dialog-info",
+        ("sip_proto.dialog_info",),
+        check_dialog_info,
+        lambda data: parse_dialog_info(data, WIDE),
+        (b"<dialog-info ", b'<dialog id="1">', b"<state>early</state>", b"</dialog>", b"&amp;", b"<![CDATA[", b"<!--"),
+    ),
+    Target(
+        "message-summary",
+        ("sip_proto.message_summary",),
+        check_message_summary,
+        lambda data: parse_message_summary(data, WIDE),
+        (b"Messages-Waiting: yes\r\n", b"Voice-Message: 1/2 (0/1)\r\n", b"\r\n\r\n", b": "),
     ),
 )

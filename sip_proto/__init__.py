@@ -2,6 +2,16 @@
 
 from sip_proto import fields, third_party
 from sip_proto.credentials import Account, Credentials
+from sip_proto.dialog_info import (
+    DialogEntry,
+    DialogFeed,
+    DialogInfo,
+    DialogPicture,
+    Participant,
+    Taken,
+    dialog_id,
+    parse_dialog_info,
+)
 from sip_proto.digest import Challenger, Outcome, Verdict, digest_response, is_stale
 from sip_proto.digest import answer as digest_answer
 from sip_proto.endpoint import Endpoint
@@ -12,6 +22,7 @@ from sip_proto.headers import NameAddr, Via, parse_name_addr, parse_via
 from sip_proto.ids import node_of_call_id, node_of_tag
 from sip_proto.limits import Limits, Timings
 from sip_proto.message import Keys, Message, Request, Response
+from sip_proto.message_summary import MessageCount, MessageSummary, parse_message_summary
 from sip_proto.multipart import Part, multipart_body, parts_of
 from sip_proto.parser import parse
 from sip_proto.records import (
@@ -84,7 +95,11 @@ __all__ = [
     "Dialog",
     "DialogChanged",
     "DialogEnded",
+    "DialogEntry",
+    "DialogFeed",
     "DialogId",
+    "DialogInfo",
+    "DialogPicture",
     "Disconnect",
     "Ended",
     "Endpoint",
@@ -97,6 +112,8 @@ __all__ = [
     "Limits",
     "LocalError",
     "Message",
+    "MessageCount",
+    "MessageSummary",
     "NameAddr",
     "Naptr",
     "Notified",
@@ -109,6 +126,7 @@ __all__ = [
     "Output",
     "ParseError",
     "Part",
+    "Participant",
     "Pracked",
     "Query",
     "ReferAnswered",
@@ -140,6 +158,7 @@ __all__ = [
     "SubscriptionAsked",
     "SubscriptionEnded",
     "SubscriptionRenewed",
+    "Taken",
     "Target",
     "Telephone",
     "ThirdParty",
@@ -156,6 +175,7 @@ __all__ = [
     "audio_answer",
     "contact_value",
     "contacts",
+    "dialog_id",
     "digest_answer",
     "digest_response",
     "fields",
@@ -164,6 +184,8 @@ __all__ = [
     "node_of_call_id",
     "node_of_tag",
     "parse",
+    "parse_dialog_info",
+    "parse_message_summary",
     "parse_name_addr",
     "parse_sdp",
     "parse_uri",

@@ -78,7 +78,7 @@ def wanted_dialog(request: Request) -> DialogId | Rejection | None:
 def replaceable(leg: Leg | None, wanted: DialogId) -> int | Rejection:
     """The leg found for `wanted`, or why it cannot be replaced (RFC 3891 section 3)."""
     # A tag of 0 stands for none (RFC 3891 section 6.1).
-    if leg is None or (leg.dialog.remote_tag or "0") != wanted.remote_tag:
+    if leg is None or wanted.remote_tag not in (leg.dialog.remote_tag or "0", *leg.forks):
         return _UNKNOWN
     if leg.state is LegState.CLOSING or leg.state is LegState.CANCELLING:
         return _OVER

@@ -62,6 +62,21 @@ def test_a_call_that_we_make_is_replaced_while_it_rings() -> None:
     assert status(alone.end.replaced_leg(asking(name))) == 603
 
 
+def test_each_branch_of_a_forked_call_names_it_until_one_has_answered() -> None:
+    alone = Alone()
+    asked = alone.invite()
+    for tag in ("b1", "b2"):
+        alone.hear(response_to(asked, 180, tag=tag, more=EARLY))
+    name = read_dialog_id(name_for(alone, alone.leg))
+    names = [write_replaces(name._replace(remote_tag=tag)) for tag in ("b1", "b2", "b3")]
+    found = [alone.end.replaced_leg(asking(name)) for name in names]
+    assert found[:2] == [alone.leg, alone.leg]
+    assert status(found[2]) == 481
+    alone.hear(response_to(asked, 200, tag="b1", more=EARLY))
+    assert alone.end.replaced_leg(asking(names[0])) == alone.leg
+    assert status(alone.end.replaced_leg(asking(names[1]))) == 481
+
+
 def test_a_call_that_rings_here_for_another_is_not_replaced() -> None:
     alone = Alone()
     leg, tag = called(alone)
