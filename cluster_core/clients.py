@@ -48,8 +48,6 @@ class Clients:
         self._watchers: dict[tuple[str, str], dict[int, None]] = {}
         self._bulk: dict[int, bool] = {}
         self._proofs: dict[tuple[str, str], bool] = {}
-        self._sequence = 0
-        self.started_us = 0
         self.table: dict[int, Client] = {}
 
     def greeted(self, now: int, conn: int, record: Greeted, out: list[AnyOutput]) -> Client | None:
@@ -106,8 +104,6 @@ class Clients:
                 Attribute.ApplicationName: hello.application,
                 Attribute.SessionID: client.session_id,
                 Attribute.NodeName: self._core.name,
-                **self.time(now),
-                **self._stamp(),
             }
             self._edge.accept(now, conn, attributes, self._core.limits.keepalive_us, out)
         return client
@@ -178,7 +174,7 @@ class Clients:
 
     def may_touch(self, client: Client, dn: str) -> bool:
         """Whether a DN lies in the ranges of the client's rights."""
-        return in_ranges(dn, client.ranges)
+        return not client.ranges or in_ranges(dn, client.ranges)
 
     def may_own(self, client: Client) -> bool:
         """Whether the client may establish DN ownership: named in `dn-owner-applications`, and proven (design 6)."""
@@ -190,7 +186,7 @@ class Clients:
         """Send an event to streams of one port, encoded once; the copy of the one who asked carries the ReferenceID."""
         if not conns:
             return
-        frame = encode(Message(event.id, 0, {**event.attributes, **self._stamp()}))
+        frame = encode(Message(event.id, 0, {**event.attributes, **self._edge.stamps.place()}))
         asking = self._requests.conn_of(cause)
         if asking is not None and cause is not None and asking in conns:
             answer = with_reference(frame, self._requests.take_ref(cause))
@@ -200,7 +196,7 @@ class Clients:
 
     def answer(self, now: int, conn: int, ref: int, event: Message, out: list[AnyOutput]) -> None:
         """Answer one client by an event of its own."""
-        attributes = {**event.attributes, **self.time(now), **self._stamp()}
+        attributes = {**event.attributes, **self._edge.stamps.whole(now)}
         self._edge.send(now, conn, Message(event.id, ref, attributes), out)
 
     def answer_server_info(self, now: int, conn: int, ref: int, out: list[AnyOutput]) -> None:
@@ -211,15 +207,7 @@ class Clients:
 
     def time(self, now: int) -> dict[int, int]:
         """The time attributes of an event that happens now."""
-        wall = self._core.wall_us(now)
-        return {Attribute.TimeinSecs: wall // 1_000_000, Attribute.TimeinuSecs: wall % 1_000_000}
-
-    def _stamp(self) -> dict[int, int]:
-        self._sequence += 1
-        return {
-            Attribute.EventSequenceNumber: self._sequence,
-            Attribute.ServerStartTime: self.started_us // 1_000_000,
-        }
+        return self._edge.stamps.time(now)
 
     def _is_ours(self, secret: str) -> bool:
         ours = self._core.settings.link_secret

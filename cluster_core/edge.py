@@ -15,6 +15,7 @@ from cluster_core.gate import Gate
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.outputs import AnyOutput, Close, Dial, Fault, Send, SendDatagram, Subsystem
 from cluster_core.settings import MemberSettings
+from cluster_core.stamps import Stamps
 from sip_proto import Connect, Disconnect, Endpoint, EndpointSettings, Transmit, TransmitStream
 from sip_proto import Output as SipRecord
 from tlib_proto import (
@@ -89,6 +90,7 @@ class Edge:
         self.sip_out: list[SipRecord] = []
         self.tlib_out: list[tuple[int, TlibRecord | Gone]] = []
         self.streams: dict[int, Stream] = {}
+        self.stamps = Stamps(core)
         self._open: dict[int, Stream] = {}
         self._dialling: dict[int, tuple[Hello, str]] = {}
         self._next_dial = 1
@@ -166,7 +168,7 @@ class Edge:
             out.append(Close(SUBSYSTEMS[given.listener], given.conn, "too many connections"))
             return
         else:
-            session = ServerSession(now)
+            session = ServerSession(now, stamp=self.stamps.whole)
             self.streams[given.conn] = Stream(session, given.listener, given)
         self._rearm(given.conn)
 

@@ -104,9 +104,9 @@ class ClusterNode:
             "waiting": self.t_controller.registrations.waiting_timeout,
             "ring": self.session_controller.delivery.ring_timeout,
             "route": self.session_controller.routing.route_timeout,
+            "parting": self.session_controller.transfers.parting_timeout,
             "upstream": self.smart_proxy.dial_timeout,
             "name": self._naming.query_timeout,
-            "parting": self.session_controller.transfers.parting_timeout,
             "lookup": self._naming.lookup_timeout,
         }
         self._requests_of: dict[str, Any] = {
@@ -169,9 +169,9 @@ class ClusterNode:
             "parties": len(sc.calls.parties),
             "legs": len(sc.legs),
             "offers": len(sc.talk),
+            "transfers": len(sc.transfers),
             "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),
             "requests": len(self._requests),
-            "transfers": len(sc.transfers),
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
             "streams": len(self._edge.streams),
@@ -189,7 +189,7 @@ class ClusterNode:
 
     def _wall_clock(self, now: int, given: WallClock, out: list[AnyOutput]) -> None:
         self._core.wall_base_us = given.base_us
-        self._clients.started_us = self._clients.started_us or self._core.wall_us(now)
+        self._edge.stamps.started_us = self._edge.stamps.started_us or self._core.wall_us(now)
 
     def _role(self, now: int, given: Role, out: list[AnyOutput]) -> None:
         self._core.role_epoch = given.epoch

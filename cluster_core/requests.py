@@ -15,7 +15,7 @@ from cluster_core.edge import Edge
 from cluster_core.limits import MILLISECOND_US
 from cluster_core.outputs import AnyOutput
 from cluster_core.rights import REFUSALS, Condition
-from tlib_proto import Attribute, Message, build, with_reference
+from tlib_proto import Attribute, Message, build, replace, with_reference
 
 FALLBACK_US = 300 * MILLISECOND_US
 
@@ -117,7 +117,8 @@ class Requests:
         if pending is None:
             return
         if pending.fallback:
-            self._edge.send_frame(now, (pending.conn,), with_reference(pending.fallback, pending.ref), out)
+            answer = replace(pending.fallback, self._edge.stamps.place())
+            self._edge.send_frame(now, (pending.conn,), with_reference(answer, pending.ref), out)
         else:
             refusal = REFUSALS[Condition.TIMEOUT]
             self._error(
@@ -152,11 +153,7 @@ class Requests:
             self._core.arm("request", number, None)
 
     def _error(self, now: int, pending: Pending, code: int, text: str, out: list[AnyOutput]) -> None:
-        wall = self._core.wall_us(now)
-        echo: dict[int, int | str] = {
-            Attribute.TimeinSecs: wall // 1_000_000,
-            Attribute.TimeinuSecs: wall % 1_000_000,
-        }
+        echo = self._edge.stamps.whole(now)
         if 0 < len(pending.dn) <= self._core.limits.name_chars:
             echo[Attribute.ThisDN] = pending.dn
         if pending.conn_id:

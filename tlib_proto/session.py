@@ -9,6 +9,8 @@ reads too little ends the session. It is not told: nothing more would reach it.
 """
 
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
 from . import build
 from .attributes import Attribute
@@ -23,6 +25,9 @@ from .records import Ended, Greeted, Hello, Incoming, Linked, Message, Output, V
 from .resume import position, position_of
 from .tables import CALLS, PEER_TABLES, Act, Call, EndKind, Role, State, classify
 
+Stamp: TypeAlias = Callable[[int], "dict[int, Value]"]
+"""What every event of a server carries besides its own, at a time: when it is, its number, the server's start."""
+
 _LENGTH = 4
 _TEXT_START = re.compile(rb"[A-Z]{3}[A-Z /]")
 _TLS_START = b"\x16\x03"
@@ -35,8 +40,11 @@ class _Session:
 
     _role: Role
 
-    def __init__(self, now: int, state: State, limits: Limits, keepalive_us: int) -> None:
+    def __init__(
+        self, now: int, state: State, limits: Limits, keepalive_us: int, stamp: Stamp | None = None
+    ) -> None:
         self._state = state
+        self._stamp = stamp
         self._table = PEER_TABLES[self._role]
         self._limits = limits
         self._keepalive_us = keepalive_us
@@ -216,7 +224,7 @@ class _Session:
     def _breach(self, kind: EndKind, code: ErrorCode, text: str, head: bytes, out: list[Output]) -> None:
         """Ends the session over a broken frame; a server tells the client if there is a header to answer."""
         if self._role == Role.SERVER and len(head) >= HEADER_SIZE:
-            out.append(Write(encode(build.error(frame_reference(head), code, text))))
+            self._say(self._heard, build.error(frame_reference(head), code, text), out)
         self._end(kind, text, out)
 
     # -- messages -----------------------------------------------------------------------------------------
@@ -249,7 +257,15 @@ class _Session:
             assert act == Act.NOTHING
 
     def _answer(self, message: Message, code: ErrorCode, text: str, out: list[Output]) -> None:
-        out.append(Write(encode(build.error(message.ref, code, text))))
+        self._say(self._heard, build.error(message.ref, code, text), out)
+
+    def _say(self, now: int, event: Message, out: list[Output]) -> None:
+        """Writes an event of the session's own, complete."""
+        if self._stamp is not None:
+            event = Message(event.id, event.ref, {**event.attributes, **self._stamp(now)})
+        frame = encode(event)
+        self._check_size(frame)
+        out.append(Write(frame))
 
     # -- state --------------------------------------------------------------------------------------------
 
@@ -284,12 +300,17 @@ class _Session:
 
 
 class ServerSession(_Session):
-    """One accepted connection: reads Hello, waits for `accept` or `refuse`, then carries messages."""
+    """One accepted connection: reads Hello, waits for `accept` or `refuse`, then carries messages.
+
+    `stamp(now)` gives what every event carries besides its own: events that the session itself writes get it.
+    """
 
     _role = Role.SERVER
 
-    def __init__(self, now: int, limits: Limits = LIMITS, keepalive_us: int = 0) -> None:
-        super().__init__(now, State.HELLO, limits, keepalive_us)
+    def __init__(
+        self, now: int, limits: Limits = LIMITS, keepalive_us: int = 0, stamp: Stamp | None = None
+    ) -> None:
+        super().__init__(now, State.HELLO, limits, keepalive_us, stamp)
         self._hello_deadline = now + limits.hello_us
         self._remote_ms = 0
 
@@ -314,22 +335,19 @@ class ServerSession(_Session):
         following = self._need(Call.ACCEPT)
         if keepalive_remote_us:
             attributes = {**attributes, Attribute.KeepAliveRemote: keepalive_remote_us // 1_000}
-        frame = encode(Message(MessageType.EventLinkConnected, self._hello_ref, attributes))
-        self._check_size(frame)
+        self._say(now, Message(MessageType.EventLinkConnected, self._hello_ref, attributes), out)
         self._state = following
         if keepalive_us is not None:
             self._keepalive_us = keepalive_us
         self._asked(self._remote_ms)
         self._hello_deadline = None
         self._heard = now
-        out.append(Write(frame))
         self._pump(now, b"", out)
 
     def refuse(self, now: int, code: int, text: str, out: list[Output]) -> None:
         """Answers the Hello by EventError and ends."""
         self._need(Call.REFUSE)
-        frame = encode(build.error(self._hello_ref, code, text))
-        out.append(Write(frame))
+        self._say(now, build.error(self._hello_ref, code, text), out)
         self._end(EndKind.REFUSED, text, out)
 
     def disconnect(
@@ -346,9 +364,7 @@ class ServerSession(_Session):
         if text:
             told[Attribute.ErrorMessage] = text
         ref = self._hello_ref if self._state == State.GREETED else 0
-        frame = encode(Message(MessageType.EventLinkDisconnected, ref, told))
-        self._check_size(frame)
-        out.append(Write(frame))
+        self._say(now, Message(MessageType.EventLinkDisconnected, ref, told), out)
         self._end(EndKind.DISCONNECTED, text or "The server ends the session", out)
 
     def set_input_mask(self, now: int, mask: bytes | None) -> None:

@@ -21,7 +21,7 @@ from cluster_core.settings import (
     NodeSettings,
 )
 from cluster_core.store import Store
-from tlib_proto import Attribute, ClientSession, Hello, Incoming, Message, MessageType, Value, Write
+from tlib_proto import Attribute, ClientSession, Hello, Incoming, Linked, Message, MessageType, Value, Write
 
 SIP = ("192.0.2.1", 5060)
 TRUNK = ("192.0.2.200", 5060)
@@ -197,6 +197,7 @@ class Program:
         self.conn = conn
         self.session = ClientSession(alone.now, hello)
         self.events: list[Message] = []
+        self.number = 0
         self.closed = ""
 
     def ask(self, kind: MessageType, **attributes: Value) -> Message:
@@ -237,5 +238,17 @@ class Program:
         for record in out:
             if isinstance(record, Write):
                 self.alone.give(Received(self.conn, record.data))
-            elif isinstance(record, Incoming):
-                self.events.append(record.message)
+            elif isinstance(record, Incoming | Linked):
+                self.follow(record.message)
+                if isinstance(record, Incoming):
+                    self.events.append(record.message)
+
+    def follow(self, event: Message) -> None:
+        """Every event says when it is, which number it has, and which run of the server it is of."""
+        if event.id == MessageType.PeerMessage:
+            return
+        assert event.number(Attribute.TimeinSecs) >= 1_700_000_000, event
+        assert Attribute.TimeinuSecs in event.attributes, event
+        assert event.number(Attribute.ServerStartTime) == 1_700_000_001, event
+        assert event.number(Attribute.EventSequenceNumber) > self.number, event
+        self.number = event.number(Attribute.EventSequenceNumber)

@@ -697,3 +697,52 @@ def test_closing_says_why():
     session.close(0, "no more to say", out)
     assert out == [Ended("closed", "no more to say")]
     assert gone(session, out, "closed")
+
+
+# -- what every event carries
+
+
+def test_events_that_a_server_session_writes_itself_are_stamped_as_the_hosts_are():
+    def stamped(act) -> list[int]:
+        numbers = iter(range(7, 20))
+
+        def stamp(now):
+            return {Attribute.TimeinSecs: now, Attribute.EventSequenceNumber: next(numbers)}
+
+        session = ServerSession(0, LIMITS, 0, stamp)
+        out = []
+        act(session, out)
+        events = [event for event in wrote(out) if event.id != MessageType.Pong]
+        assert [event.number(Attribute.TimeinSecs) for event in events] == [5] * len(events)
+        assert [event.number(Attribute.EventSequenceNumber) for event in events] == list(range(7, 7 + len(events)))
+        return [event.id for event in events]
+
+    def opened(session, out):
+        session.receive_data(5, HELLO_FRAME, out)
+        session.accept(5, {}, out)
+
+    def said(*frames):
+        def act(session, out):
+            opened(session, out)
+            session.receive_data(5, b"".join(frames), out)
+
+        return act
+
+    linked, error = MessageType.EventLinkConnected, MessageType.EventError
+    strange = (HELLO_FRAME, encode(Message(1999, 3)), encode(Message(MessageType.Ping)))
+    assert stamped(said(*strange)) == [linked, error, error]
+    assert stamped(said(b"\x00\x00\x00\x0c\x02" + bytes(7))) == [linked, error]
+    assert stamped(said(b"\xff" * 12)) == [linked, error]
+    assert stamped(lambda session, out: session.receive_data(5, encode(REGISTER), out)) == [error]
+
+    def parted(session, out):
+        opened(session, out)
+        session.disconnect(5, {}, out)
+
+    assert stamped(parted) == [linked, MessageType.EventLinkDisconnected]
+
+    def refused(session, out):
+        session.receive_data(5, HELLO_FRAME, out)
+        session.refuse(5, ErrorCode.SECURITY_VIOLATION, "no", out)
+
+    assert stamped(refused) == [error]
