@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from sip_proto import Address, Endpoint, Output, Request, Response, Transmit, parse
+from sip_proto import Address, Endpoint, Invited, Limits, Output, Request, Response, Transmit, parse
 from tests.sip_proto.pair import A, B, endpoint
-from tests.sip_proto.texts import response_to
+from tests.sip_proto.texts import request_bytes, response_to
 
-__all__ = ["Alone", "requests", "responses"]
+__all__ = ["Alone", "Called", "requests", "responses"]
 
 
 class Alone:
@@ -62,6 +62,50 @@ class Alone:
         self.hear(answer)
         self.do(lambda now, out: self.end.ack(now, self.leg, out))
         return answer
+
+
+class Called(Alone):
+    """A rang us: `leg` is the call, `tag` ours once we rang back."""
+
+    def __init__(
+        self, more: str = "", limits: Limits | None = None, *, body: str = "", reliable: str = "supported"
+    ) -> None:
+        super().__init__(endpoint(B, b"seed-b", 2, limits, reliable))
+        trying, invited = self.hear(request_bytes(more=more, body=body))
+        assert isinstance(trying, Transmit)
+        assert trying.data.startswith(b"SIP/2.0 100 Trying\r\n")
+        assert isinstance(invited, Invited)
+        self.leg: int = invited.leg
+
+    def ring(self, status: int = 180, body: bytes = b"", reliable: bool | None = None) -> Response:
+        """Send a 1xx that goes out at once."""
+        out = self.do(
+            lambda now, out: self.end.provisional(now, self.leg, status, out, body=body, reliable=reliable)
+        )
+        (ringing,) = sent(out)
+        assert isinstance(ringing, Response)
+        self.tag = ringing.to.tag
+        return ringing
+
+    def accept(self, body: bytes = b"v=0\r\n") -> list[object]:
+        out = self.do(lambda now, out: self.end.accept(now, self.leg, out, body=body))
+        if out:
+            self.tag = sent(out)[0].to.tag
+        return list(out)
+
+    def inside(self, method: str, number: int, **more: str) -> bytes:
+        """A request of A's in the dialog."""
+        given = {"branch": f"z9hG4bK{method}{number}", "cseq": f"{number} {method}"} | more
+        return request_bytes(method, to=f"<sip:bob@example.org>;tag={self.tag}", **given)
+
+    def prack(self, number: int, ringing: Response, **more: str) -> bytes:
+        """A's PRACK for a 1xx."""
+        rack = f"RAck: {ringing.get('RSeq')} 1 INVITE\r\n"
+        return self.inside("PRACK", number, **({"more": rack} | more))
+
+    def talk(self, body: bytes = b"v=0\r\n") -> None:
+        self.accept(body)
+        self.hear(self.inside("ACK", 1))
 
 
 def sent(out: list[Output]) -> list[Request | Response]:

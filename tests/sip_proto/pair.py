@@ -1,27 +1,42 @@
-"""Two endpoints, a link that can lose datagrams, and time that jumps to whatever comes next."""
+"""Two endpoints, a link that can lose or delay datagrams, and time that jumps to whatever comes next."""
 
 from collections.abc import Callable
 from heapq import heappop, heappush
 
-from sip_proto import Address, Endpoint, EndpointSettings, Limits, Output, Timings, Transmit
+from sip_proto import Address, Endpoint, EndpointSettings, Limits, Output, Transmit
 
 A: Address = ("192.0.2.1", 5060)
 B: Address = ("192.0.2.2", 5060)
 DELAY_US = 10_000
 
 Lose = Callable[[int, str, bytes], bool]
+Delay = Callable[[int, str, bytes], int]
 
 
-def endpoint(address: Address, seed: bytes, node: int = 0, limits: Limits | None = None) -> Endpoint:
-    return Endpoint(EndpointSettings({"udp": address}, node=node, timings=Timings(), limits=limits or Limits()), seed)
+def endpoint(
+    address: Address, seed: bytes, node: int = 0, limits: Limits | None = None, reliable: str = "supported"
+) -> Endpoint:
+    settings = EndpointSettings({"udp": address}, node=node, limits=limits or Limits(), reliable=reliable)
+    return Endpoint(settings, seed)
 
 
 class Pair:
     """`a` and `b` by name; outputs that are not datagrams collect in `said`, datagrams in `wire`."""
 
-    def __init__(self, lose: Lose | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        lose: Lose | None = None,
+        limits: Limits | None = None,
+        *,
+        delay: Delay | None = None,
+        reliable: str = "supported",
+    ) -> None:
         self.now = 1_000_000
-        self.ends = {"a": endpoint(A, b"seed-a", 1, limits), "b": endpoint(B, b"seed-b", 2, limits)}
+        self.ends = {
+            "a": endpoint(A, b"seed-a", 1, limits, reliable),
+            "b": endpoint(B, b"seed-b", 2, limits, reliable),
+        }
+        self.delay = delay
         self.said: dict[str, list[Output]] = {"a": [], "b": []}
         self.wire: list[tuple[str, bytes]] = []
         self.lose = lose
@@ -47,7 +62,8 @@ class Pair:
                 continue
             to = {A: "a", B: "b"}.get(record.destination)
             if to is not None:
-                heappush(self._flying, (self.now + DELAY_US, self._count, to, A if name == "a" else B, record.data))
+                delay_us = DELAY_US if self.delay is None else self.delay(self._count, name, record.data)
+                heappush(self._flying, (self.now + delay_us, self._count, to, A if name == "a" else B, record.data))
 
     def step(self) -> bool:
         """Deliver or time out what is next; False when nothing is."""

@@ -22,39 +22,9 @@ from sip_proto import (
     Requested,
     Transmit,
 )
-from tests.sip_proto.alone import Alone, requests, responses, sent
-from tests.sip_proto.pair import A, B, endpoint
+from tests.sip_proto.alone import Alone, Called, requests, responses, sent
+from tests.sip_proto.pair import A, B
 from tests.sip_proto.texts import as_request, request_bytes, response_to
-
-
-class Called(Alone):
-    """A rang us: `leg` is the call, `tag` ours once we rang back."""
-
-    def __init__(self, more: str = "", limits: Limits | None = None) -> None:
-        super().__init__(endpoint(B, b"seed-b", 2, limits))
-        trying, invited = self.hear(request_bytes(more=more))
-        assert isinstance(trying, Transmit)
-        assert trying.data.startswith(b"SIP/2.0 100 Trying\r\n")
-        assert isinstance(invited, Invited)
-        self.leg: int = invited.leg
-
-    def ring(self) -> None:
-        (ringing,) = sent(self.do(lambda now, out: self.end.provisional(now, self.leg, 180, out)))
-        self.tag = ringing.to.tag
-
-    def accept(self) -> list[object]:
-        out = self.do(lambda now, out: self.end.accept(now, self.leg, out, body=b"v=0\r\n"))
-        self.tag = sent(out)[0].to.tag
-        return list(out)
-
-    def inside(self, method: str, number: int, **more: str) -> bytes:
-        """A request of A's in the dialog."""
-        given = {"branch": f"z9hG4bK{method}{number}", "cseq": f"{number} {method}"} | more
-        return request_bytes(method, to=f"<sip:bob@example.org>;tag={self.tag}", **given)
-
-    def talk(self) -> None:
-        self.accept()
-        self.hear(self.inside("ACK", 1))
 
 
 def test_ringing_and_answer_carry_tag_contact_and_record_route() -> None:
