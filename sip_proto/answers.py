@@ -57,11 +57,26 @@ class AnswerSide(CallerSide):
         else:
             queue.waiting.append(item)
 
-    def accept(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> None:
+    def accept(
+        self,
+        now: int,
+        leg: int,
+        out: list[Output],
+        *,
+        body: bytes = b"",
+        headers: Headers = (),
+        session_s: int | None = None,
+    ) -> None:
         """Answer the INVITE with 200, once the PRACK of a reliable 1xx is there, and again until the ACK; without
-        one in 64 * T1: BYE and Ended (RFC 3261 section 13.3.1.4, RFC 3262 section 3)."""
+        one in 64 * T1: BYE and Ended (RFC 3261 section 13.3.1.4, RFC 3262 section 3).
+
+        `session_s` stands for that of the settings.
+        """
         found, tx = self._unanswered(leg, LegInput.ACCEPT)
-        extra = self._dialog_lines(found, tx, headers, "") + self._allow_line + self._supported_line
+        extra = self._dialog_lines(found, tx, headers, "")
+        if session_s is not None:
+            found.session = self._new_session(session_s)
+        extra += self._allow_line + self._supported_by(found)
         if found.provisionals is not None and found.provisionals.sent is not None:
             found.state = LegState.ANSWERING
             found.answer = (extra, body)
@@ -108,12 +123,13 @@ class AnswerSide(CallerSide):
         """Answer an Offered with 200; that of a re-INVITE is sent again until the ACK (RFC 3261 section 14.2, RFC 3311
         section 5.2)."""
         found, tx = self._offered(leg)
-        extra = self._dialog_lines(found, tx, headers, "") + self._allow_line + self._supported_line
+        extra = self._dialog_lines(found, tx, headers, "") + self._allow_line + self._supported_by(found)
         found.incoming = 0
         if tx.method == "INVITE":
             self._accept(now, found, tx, extra, body, out)
             return
         body = self._description(found, tx, body, final=True)
+        extra += self._answer_lines(now, found, tx, out)
         self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
         self._offer_next(now, found, out)
 
@@ -230,6 +246,7 @@ class AnswerSide(CallerSide):
 
     def _accept(self, now: int, leg: Leg, tx: ServerTransaction, extra: str, body: bytes, out: list[Output]) -> None:
         body = self._description(leg, tx, body, final=True)
+        extra += self._answer_lines(now, leg, tx, out)
         data = self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
         leg.accepted = (tx.hop(), data)
         leg.accepted_cseq = tx.cseq

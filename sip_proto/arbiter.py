@@ -9,12 +9,14 @@ class Wish:
     """An offer of ours on its way to its one outcome; without a body the peer is asked for its offer. A `number` of
     0 is the endpoint's own, and told to nobody (ours)."""
 
-    __slots__ = ("body", "extra", "number", "tries")
+    __slots__ = ("before", "body", "extra", "number", "tries")
 
     def __init__(self, number: int, body: bytes, extra: str) -> None:
         self.number = number
         self.body = body
         self.extra = extra
+        # What was described before it, which holds again when it is refused.
+        self.before = b""
         self.tries = 0
 
 
@@ -104,6 +106,11 @@ class Arbiter:
             self.waiting.insert(0, self.wish)
             self.wish = None
         self.take(OfferInput.ABANDON)
+
+    def restart(self) -> None:
+        """The INVITE goes out anew: nothing is open, a wish of ours waits for its dialog."""
+        self.abandon()
+        self.state = OfferState.STABLE
 
     def withdraw(self, number: int) -> bool:
         """Take one of ours out of the queue; False when it is not there."""

@@ -20,6 +20,7 @@ from sip_proto.ids import Ids
 from sip_proto.message import Response
 from sip_proto.records import Dialog, DialogChanged, DialogEnded, Output, Transmit
 from sip_proto.reliable import RELIABLE
+from sip_proto.session_timer import LEAST_S, check_interval
 from sip_proto.settings import EndpointSettings
 from sip_proto.tables import Input, LegState, State
 from sip_proto.timers import TimerTable
@@ -27,11 +28,12 @@ from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction
 from sip_proto.uri import Address, address_of, format_address, parse_uri
 
 # Timers of a leg, beside the two of a transaction: send our 2xx again, give up waiting for its ACK, send our reliable
-# 1xx again, send an offer again that crossed another.
+# 1xx again, send an offer again that crossed another, refresh or end a session.
 ACCEPTED_TIMER = 2
 ACK_TIMER = 3
 PROVISIONAL_TIMER = 4
 OFFER_TIMER = 5
+SESSION_TIMER = 6
 
 
 class Core:
@@ -61,13 +63,20 @@ class Core:
         self._allow_line = f"Allow: {settings.allow}\r\n"
         if settings.reliable not in RELIABLE:
             raise LocalError(f"reliable: {settings.reliable!r}")
+        if settings.min_session_s < LEAST_S:
+            raise LocalError(f"min_session_s: {settings.min_session_s} where {LEAST_S} are the least")
+        check_interval(settings.session_s, settings.min_session_s)
         self._supported = settings.supported if settings.reliable == "no" else ("100rel", *settings.supported)
+        if settings.session_s:
+            self._supported = ("timer", *self._supported)
         self._supported_line = self._options(settings.reliable)
+        self._timer_line = self._options(settings.reliable, timer=True)
         check_texts(settings.user_agent, settings.allow, *settings.supported)
 
-    def _options(self, reliable: str) -> str:
-        """Supported and Require lines of an INVITE (RFC 3262 section 4)."""
-        tags = [tag for tag in self._supported if tag != "100rel"]
+    def _options(self, reliable: str, *, timer: bool = False) -> str:
+        """Supported and Require lines of an INVITE (RFC 3262 section 4, RFC 4028 section 7.1)."""
+        tags = [tag for tag in self._supported if tag not in ("100rel", "timer")]
+        tags = ["timer", *tags] if timer else tags
         tags = tags if reliable == "no" else ["100rel", *tags]
         supported = f"Supported: {', '.join(tags)}\r\n" if tags else ""
         return f"{supported}Require: 100rel\r\n" if reliable == "required" else supported
@@ -284,9 +293,11 @@ class Core:
         """Nothing is offered or announced on a leg that ends."""
         leg.arbiter.close()
         leg.pracks.clear()
-        leg.provisionals = leg.answer = None
+        leg.provisionals = leg.answer = leg.session = None
+        leg.refresh = 0
         self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
         self._timers.cancel(leg.id * 8 + OFFER_TIMER)
+        self._timers.cancel(leg.id * 8 + SESSION_TIMER)
 
     def _answer(
         self,

@@ -1,14 +1,28 @@
 """A leg and its dialog: made from an INVITE, kept from messages, turned into requests (RFC 3261 section
 12)."""
 
+from typing import NamedTuple
+
 from sip_proto.arbiter import Arbiter
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Hop
 from sip_proto.message import Message, Request, Response
 from sip_proto.records import Dialog
 from sip_proto.reliable import Provisionals, allows
+from sip_proto.session_timer import SessionTimer
 from sip_proto.tables import LEG_TRANSITIONS, LegInput, LegState
 from sip_proto.uri import Address, address_of, parse_uri
+
+
+class Call(NamedTuple):
+    """What an INVITE of ours is made of, beside what its dialog says (ours)."""
+
+    target: str
+    route: tuple[str, ...]
+    extra: str
+    body: bytes
+    content_type: str
+    max_forwards: str
 
 
 class Leg:
@@ -22,6 +36,7 @@ class Leg:
         "answer",
         "arbiter",
         "bye",
+        "call",
         "described",
         "dialog",
         "flow",
@@ -33,8 +48,10 @@ class Leg:
         "owed_cseq",
         "pracks",
         "provisionals",
+        "refresh",
         "reinvite",
         "reliable",
+        "session",
         "state",
         "why",
     )
@@ -75,6 +92,11 @@ class Leg:
         self.reliable = "no"
         self.provisionals: Provisionals | None = None
         self.answer: tuple[str, bytes] | None = None
+        # The INVITE of ours, while a 422 may have it sent again.
+        self.call: Call | None = None
+        # The session timer, None for none; the handle of an UPDATE of ours that refreshes.
+        self.session: SessionTimer | None = None
+        self.refresh = 0
 
     def ask(self, event: LegInput) -> LegState:
         """The state that the program's input leads to; LocalError when it has no row

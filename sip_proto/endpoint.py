@@ -2,7 +2,7 @@
 
 from copy import copy
 
-from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, OFFER_TIMER, PROVISIONAL_TIMER
+from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, OFFER_TIMER, PROVISIONAL_TIMER, SESSION_TIMER
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Flow, Hop
@@ -119,6 +119,7 @@ class Endpoint(ReferralSide):
             raise LocalError(f"no listener {dialog.listener!r}")
         leg = Leg(copy(dialog), LegState.CONFIRMED)
         leg.announced = True
+        self._restore_session(now, leg)
         self._add_leg(leg)
         self._last_handle = max(self._last_handle, dialog.leg)
 
@@ -161,8 +162,10 @@ class Endpoint(ReferralSide):
                 self._never_acked(now, self._legs[handle], out)
             elif timer == PROVISIONAL_TIMER:
                 self._provisional_due(now, self._legs[handle], out)
-            else:
+            elif timer == OFFER_TIMER:
                 self._offer_due(now, self._legs[handle], out)
+            else:
+                self._session_due(now, self._legs[handle], out)
 
     def idle(self) -> bool:
         """Whether every table is empty (ours)."""
@@ -205,3 +208,5 @@ class Endpoint(ReferralSide):
             waiting = leg.arbiter.state is OfferState.WAITING
             assert not waiting or handle * 8 + OFFER_TIMER in self._timers
             assert not leg.incoming or leg.arbiter.is_open(leg.incoming)
+            armed = leg.session is not None and leg.session.next_deadline() is not None
+            assert armed == (handle * 8 + SESSION_TIMER in self._timers)

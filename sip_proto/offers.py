@@ -2,13 +2,14 @@
 and 14.1, RFC 3262 section 4, RFC 3311 section 5.1)."""
 
 from sip_proto.build import Headers, header_lines
-from sip_proto.core import OFFER_TIMER, Core
+from sip_proto.core import OFFER_TIMER
 from sip_proto.dialog import Leg, learn, learn_target
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import RETRY_AFTER
 from sip_proto.message import Response
 from sip_proto.records import Dialog, Ended, OfferAnswered, OfferRefused, Output, Ringing
 from sip_proto.reliable import Heard, reliable_number
+from sip_proto.sessions import SessionSide
 from sip_proto.tables import LegInput, LegState
 from sip_proto.tables_session import OfferInput, OfferState
 from sip_proto.transactions import ClientTransaction, Purpose
@@ -19,7 +20,7 @@ _SECOND_US = 1_000_000
 _LONGEST_S = 10
 
 
-class OfferSide(Core):
+class OfferSide(SessionSide):
     """Offers of ours, one at a time (ours)."""
 
     def offer(self, now: int, leg: int, out: list[Output], *, body: bytes = b"", headers: Headers = ()) -> int:
@@ -47,6 +48,8 @@ class OfferSide(Core):
         if found.arbiter.is_open(found.owed):
             found.arbiter.take(OfferInput.ANSWER)
             found.described = body
+            if found.session is not None:
+                self._keep_session(found, out)
         self._acknowledge(now, found, out, body)
         self._offer_next(now, found, out)
 
@@ -85,22 +88,32 @@ class OfferSide(Core):
     def _offer_next(self, now: int, leg: Leg, out: list[Output]) -> None:
         """Send the first offer that waits, if it can go now."""
         arbiter = leg.arbiter
-        if not arbiter.waiting or arbiter.state is not OfferState.STABLE:
+        if arbiter.state is not OfferState.STABLE or leg.refresh:
             return
         if leg.state is LegState.CONFIRMED:
             if leg.reinvite or leg.owed_cseq or leg.accepted is not None:
                 return
+            if not arbiter.waiting and self._wants_refresh(leg):
+                self._refresh(now, leg, out)
+            if not arbiter.waiting:
+                return
             method, purpose, tag = "INVITE", Purpose.RECALL, ""
+        elif not arbiter.waiting:
+            return
         elif arbiter.waiting[0].body and _is_early(leg):
             method, purpose, tag = "UPDATE", Purpose.UPDATE, leg.dialog.remote_tag
         else:
             return
         wish = arbiter.pop()
-        extra = f"Contact: {leg.dialog.contact}\r\n{wish.extra}{self._allow_line}{self._supported_line}"
+        extra = f"Contact: {leg.dialog.contact}\r\n{wish.extra}{self._allow_line}{self._supported_by(leg)}"
+        if method == "INVITE":
+            extra += self._request_lines(leg)
         tx = self._in_dialog(
             now, out, leg.dialog, method, purpose, extra, wish.body, "application/sdp", leg.id, leg.flow
         )
         tx.asks = not wish.body
+        if wish.tries == 1:
+            wish.before = leg.described
         leg.described = wish.body or leg.described
         arbiter.sent(tx.handle, wish.body, tag)
         if method == "INVITE":
@@ -176,6 +189,7 @@ class OfferSide(Core):
         leg.owed_cseq = tx.cseq
         if learn_target(leg.dialog, response):
             self._changed(leg, out)
+        self._session_answered(now, leg, response, out)
         wish, leg.arbiter.wish = leg.arbiter.wish, None
         self._conclude(leg, tx, response)
         if not tx.asks:
@@ -224,6 +238,8 @@ class OfferSide(Core):
         if wish is not None and pause_us is not None and wish.tries < self._limits.offer_tries and arbiter.postpone():
             self._timers.set(leg.id * 8 + OFFER_TIMER, now + pause_us)
             return
+        if wish is not None:
+            leg.described = wish.before
         arbiter.refused()
         leg.pracks.clear()
         if wish is not None and wish.number:
@@ -231,6 +247,7 @@ class OfferSide(Core):
         if status in (408, 481) and leg.state is LegState.CONFIRMED:
             self._lost(now, leg, out, bye=status == 408)
         else:
+            self._session_refused(now, leg)
             self._offer_next(now, leg, out)
 
     def _pause_us(self, leg: Leg, status: int, response: Response | None) -> int | None:
@@ -239,6 +256,8 @@ class OfferSide(Core):
         if status == 491:
             lot = int(self._ids.token()[:8], 16)
             return _STEP_US * (lot % 201 if leg.dialog.uas else 210 + lot % 191)
+        if status == 422:
+            return 0 if self._session_raised(leg, response) else None
         if status != 500 or response is None:
             return None
         try:
@@ -279,11 +298,13 @@ class OfferSide(Core):
         if bye:
             self._in_dialog(now, out, dialog, "BYE", Purpose.SILENT, "", flow=tx.flow)
 
-    def _lost(self, now: int, leg: Leg, out: list[Output], *, bye: bool) -> None:
+    def _lost(self, now: int, leg: Leg, out: list[Output], *, bye: bool, why: str = "lost") -> None:
         leg.take(LegInput.TIMED_OUT)
-        out.append(Ended(leg.id, "lost"))
+        out.append(Ended(leg.id, why))
         self._refuse_pending(now, leg, out)
         if bye:
+            if leg.owed_cseq:
+                self._acknowledge(now, leg, out)
             self._unannounce(leg, out)
             self._send_bye(now, leg, "", out)
         else:

@@ -11,7 +11,9 @@ class Dialog(msgspec.Struct):
     """The durable part of a confirmed dialog: enough to go on from after a restart (RFC 3261 section 12).
 
     `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the
-    peer was first reached; a CSeq number of 0 is none yet.
+    peer was first reached; a CSeq number of 0 is none yet. `session_s` is the interval of the session timer, 0 for
+    none, `refresher` whether we refresh, `session_agreed` whether the peer knows of it, `refresh_body` what a re-INVITE
+    that refreshes has to offer (RFC 4028).
     """
 
     leg: int
@@ -31,6 +33,10 @@ class Dialog(msgspec.Struct):
     secure: bool = False
     transport: str = "udp"
     allows_update: bool = False
+    session_s: int = 0
+    refresher: bool = False
+    session_agreed: bool = False
+    refresh_body: bytes = b""
 
 
 class Transmit(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     require. Where `session_types` are given, an INVITE with a body of another type is answered 415, one that accepts
     none of them 406. A SUBSCRIBE to one of the packages `events` is served; without any it is a request as others are.
     `reliable` is "no", "supported" or "required": whether our INVITEs offer or demand reliable 1xx (RFC 3262).
+    `session_s` is the interval of session timers, 0 for none, `min_session_s` the least that a peer may ask for, 90 or
+    more (RFC 4028).
     """
 
     listeners: dict[str, Address]
@@ -27,3 +29,5 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     session_types: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     reliable: str = "supported"
+    session_s: int = 1800
+    min_session_s: int = 90

@@ -9,6 +9,7 @@ from sip_proto.limits import Timings
 from sip_proto.message import Message
 from sip_proto.records import Output, Transmit
 from sip_proto.reliable import Heard
+from sip_proto.session_timer import Asked
 from sip_proto.tables import (
     INITIAL,
     INPUTS,
@@ -43,6 +44,7 @@ class Purpose(IntEnum):
     SUBSCRIBE = 5
     NOTIFY = 6
     UPDATE = 7
+    REFRESH = 8
 
 
 class Transaction:
@@ -116,9 +118,9 @@ class ClientTransaction(Transaction):
 
 class ServerTransaction(Transaction):
     """A peer's request; `head` and `to` are the lines that its responses repeat, `routes` its Record-Route
-    lines."""
+    lines, `asked` what it says of the session timer where that matters."""
 
-    __slots__ = ("cseq", "head", "merge", "routes", "to")
+    __slots__ = ("asked", "cseq", "head", "merge", "routes", "to")
 
     def __init__(
         self,
@@ -141,6 +143,7 @@ class ServerTransaction(Transaction):
         self.to = to
         self.routes = routes
         self.merge = merge
+        self.asked: Asked | None = None
 
 
 class Transactions:

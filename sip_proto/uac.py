@@ -6,11 +6,10 @@ from copy import copy
 
 from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
 from sip_proto.core import OFFER_TIMER, name_addr, route_tuple, split_max_forwards
-from sip_proto.dialog import Leg, apply_routes, learn, learn_target, lines
+from sip_proto.dialog import Call, Leg, apply_routes, learn, learn_target, lines
 from sip_proto.errors import LocalError
 from sip_proto.flows import Hop
 from sip_proto.message import Response
-from sip_proto.offers import OfferSide
 from sip_proto.records import (
     Answered,
     Dialog,
@@ -21,6 +20,7 @@ from sip_proto.records import (
     Ringing,
     Unanswerable,
 )
+from sip_proto.refreshes import RefreshSide
 from sip_proto.reliable import RELIABLE, reliable_number
 from sip_proto.tables import Input, LegInput, LegState, State
 from sip_proto.tables_session import OfferState
@@ -29,7 +29,7 @@ from sip_proto.uri import Address
 from sip_proto.validate import response_fault
 
 
-class CallerSide(OfferSide):
+class CallerSide(RefreshSide):
     """Requests of ours and what comes of them (ours)."""
 
     def invite(
@@ -53,6 +53,7 @@ class CallerSide(OfferSide):
         transport: str = "udp",
         flow: int = 0,
         reliable: str | None = None,
+        session_s: int | None = None,
     ) -> int:
         """Send an INVITE; the new leg's handle. Then Ringing, and Answered or Failed (RFC 3261 section 13.2).
 
@@ -66,7 +67,9 @@ class CallerSide(OfferSide):
             raise LocalError(f"reliable: {reliable!r}")
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
-        options = self._supported_line if reliable is None else self._options(reliable)
+        session = self._new_session(session_s)
+        reliable = reliable or self._settings.reliable
+        extra += self._allow_line + self._options(reliable, timer=session is not None)
         secure = uri[:5].lower() == "sips:"
         contact = contact or self._contact(hop, secure)
         if has_header(headers, "Contact"):
@@ -96,18 +99,26 @@ class CallerSide(OfferSide):
             hop.transport,
         )
         leg = Leg(dialog, LegState.OUTGOING)
-        target, routes, _ = apply_routes(uri, dialog.route_set)
+        leg.call = Call(uri, dialog.route_set, extra, body, content_type, max_forwards)
+        leg.session = session
+        self._add_leg(leg)
+        self._call(now, leg, leg.call, hop, out)
+        return leg.id
+
+    def _call(self, now: int, leg: Leg, call: Call, hop: Hop, out: list[Output]) -> None:
+        """Send the INVITE of a leg that has no dialog."""
+        dialog = leg.dialog
+        target, routes, _ = apply_routes(call.target, call.route)
         branch = self._ids.branch()
         parts = RequestParts(
             target,
             self._via(hop, branch),
             routes,
-            lines(dialog.local_uri, tag),
+            lines(dialog.local_uri, dialog.local_tag),
             dialog.remote_uri,
-            call_id,
+            dialog.call_id,
             dialog.local_cseq,
         )
-        self._add_leg(leg)
         tx = self._start_client(
             now,
             out,
@@ -117,17 +128,33 @@ class CallerSide(OfferSide):
             hop=hop,
             parts=parts,
             branch=branch,
-            extra=extra + self._allow_line + options + self._agent_line,
-            body=body,
-            content_type=content_type,
-            max_forwards=max_forwards,
+            extra=call.extra + self._request_lines(leg) + self._agent_line,
+            body=call.body,
+            content_type=call.content_type,
+            max_forwards=call.max_forwards,
         )
-        tx.asks = not body
-        leg.arbiter.sent(tx.handle, body)
-        leg.described = body
+        tx.asks = not call.body
+        leg.arbiter.sent(tx.handle, call.body)
+        leg.described = call.body
         leg.invite = tx.handle
         leg.flow = tx.flow
-        return leg.id
+
+    def _call_again(self, now: int, leg: Leg, hop: Hop, out: list[Output]) -> None:
+        """Send the INVITE anew, with another session interval; its early dialogs are over (RFC 4028 section 7.3)."""
+        assert leg.call is not None
+        if leg.incoming:
+            self._refuse_pending(now, leg, out)
+            out.append(OfferWithdrawn(leg.id))
+        leg.arbiter.restart()
+        leg.forks.clear()
+        leg.pracks.clear()
+        dialog = leg.dialog
+        dialog.remote_tag = ""
+        dialog.remote_target = leg.call.target
+        dialog.route_set = leg.call.route
+        dialog.remote_cseq = 0
+        dialog.local_cseq += 1
+        self._call(now, leg, leg.call, hop, out)
 
     def request(
         self,
@@ -300,6 +327,8 @@ class CallerSide(OfferSide):
             out.append(Responded(tx.handle, response))
         elif purpose is Purpose.UPDATE:
             self._update_response(now, tx, response, out)
+        elif purpose is Purpose.REFRESH:
+            self._refresh_response(now, tx, response, out)
         elif purpose is Purpose.CLOSE:
             leg = self._legs.get(tx.leg)
             if leg is not None and leg.take(LegInput.GOT_SUCCESS):
@@ -315,6 +344,9 @@ class CallerSide(OfferSide):
         leg = self._legs.get(tx.leg)
         assert leg is not None
         if status >= 300:
+            if status == 422 and leg.state is not LegState.CANCELLING and self._session_raised(leg, response):
+                self._call_again(now, leg, tx.hop(), out)
+                return
             leg.take(LegInput.GOT_FAILURE)
             self._refuse_pending(now, leg, out)
             self._drop_leg(leg, out)
@@ -385,6 +417,8 @@ class CallerSide(OfferSide):
             out.append(Failed(leg.id, leg.why, None))
             return
         self._choose(now, leg, tx, response, out)
+        leg.call = None
+        self._session_answered(now, leg, response, out)
         tx.acks[tag] = None
         leg.owed = tx.handle
         leg.owed_cseq = tx.cseq
@@ -418,6 +452,8 @@ class CallerSide(OfferSide):
         elif purpose is Purpose.UPDATE:
             if leg is not None and leg.arbiter.is_open(tx.handle):
                 self._offer_refused(now, leg, status, None, out)
+        elif purpose is Purpose.REFRESH:
+            self._refresh_lost(now, tx, status, out)
         elif purpose is Purpose.CLOSE:
             if leg is not None and leg.take(LegInput.TIMED_OUT):
                 self._drop_leg(leg, out)

@@ -23,6 +23,7 @@ from sip_proto.records import (
     Requested,
 )
 from sip_proto.reliable import requires, supports
+from sip_proto.session_timer import read_asked
 from sip_proto.tables import Input, LegInput, LegState, State
 from sip_proto.tables_session import OfferInput, OfferState
 from sip_proto.transactions import Key, ServerTransaction
@@ -86,6 +87,7 @@ class CalleeSide(AnswerSide):
         self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]
     ) -> None:
         method = request.method
+        settings = self._settings
         merge = (request.from_.tag, request.call_id, str(request.cseq[0]), method)
         if merge in self._tx.merged:
             self._refuse(now, origin, request, _MERGED, out)
@@ -93,8 +95,12 @@ class CalleeSide(AnswerSide):
         if len(self._tx) >= self._limits.transactions or (method == "INVITE" and len(self._legs) >= self._limits.legs):
             self._refuse(now, origin, request, _FULL, out)
             return
+        asked = read_asked(request, settings.min_session_s if settings.session_s else 0) if method == "INVITE" else None
+        if isinstance(asked, Rejection):
+            self._refuse(now, origin, request, asked, out)
+            return
         tag = self._ids.tag()
-        if method != "INVITE":
+        if asked is None:
             tx = self._start_server(now, origin, request, key, 0, tag, merge, out)
             out.append(Requested(tx.handle, request, 0, *origin))
             return
@@ -107,7 +113,10 @@ class CalleeSide(AnswerSide):
         if supports(request, "100rel"):
             leg.reliable = "required" if requires(request, "100rel") else "supported"
         self._add_leg(leg)
-        leg.invite = self._start_server(now, origin, request, key, handle, tag, merge, out).handle
+        leg.session = self._new_session(None)
+        tx = self._start_server(now, origin, request, key, handle, tag, merge, out)
+        tx.asked = asked
+        leg.invite = tx.handle
         leg.arbiter.came(leg.invite, request.body)
         out.append(Invited(handle, request, *origin))
 
@@ -183,12 +192,17 @@ class CalleeSide(AnswerSide):
         if method == "PRACK":
             self._got_prack(now, origin, request, key, leg, out)
             return
+        asked = self._session_asked(leg, request)
+        if isinstance(asked, Rejection):
+            self._refuse_known(now, origin, request, key, asked, out)
+            return
         dialog.remote_cseq = number
         if origin.flow:
             leg.flow = origin.flow
         if method == "INVITE" or method == "UPDATE":
             learn_target(dialog, request)
         tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
+        self._session_heard(now, leg, tx, asked)
         if leg.announced:
             self._changed(leg, out)
         if offers:
@@ -196,8 +210,8 @@ class CalleeSide(AnswerSide):
             leg.arbiter.came(tx.handle, request.body, "" if method == "INVITE" else request.from_.tag)
             out.append(Offered(leg.id, request))
         elif method == "UPDATE":
-            extra = f"Contact: {dialog.contact}\r\n{self._allow_line}{self._supported_line}"
-            self._answer(now, tx, 200, out, "", extra)
+            extra = f"Contact: {dialog.contact}\r\n{self._allow_line}{self._supported_by(leg)}"
+            self._answer(now, tx, 200, out, "", extra + self._answer_lines(now, leg, tx, out))
         else:
             self._take_request(now, leg, tx, request, origin, out)
 

@@ -14,9 +14,17 @@ Delay = Callable[[int, str, bytes], int]
 
 
 def endpoint(
-    address: Address, seed: bytes, node: int = 0, limits: Limits | None = None, reliable: str = "supported"
+    address: Address,
+    seed: bytes,
+    node: int = 0,
+    limits: Limits | None = None,
+    reliable: str = "supported",
+    session_s: int = 0,
 ) -> Endpoint:
-    settings = EndpointSettings({"udp": address}, node=node, limits=limits or Limits(), reliable=reliable)
+    """An endpoint at `address`; without session timers there is an end to what happens in a call."""
+    settings = EndpointSettings(
+        {"udp": address}, node=node, limits=limits or Limits(), reliable=reliable, session_s=session_s
+    )
     return Endpoint(settings, seed)
 
 
@@ -30,11 +38,12 @@ class Pair:
         *,
         delay: Delay | None = None,
         reliable: str = "supported",
+        session_s: int = 0,
     ) -> None:
         self.now = 1_000_000
         self.ends = {
-            "a": endpoint(A, b"seed-a", 1, limits, reliable),
-            "b": endpoint(B, b"seed-b", 2, limits, reliable),
+            "a": endpoint(A, b"seed-a", 1, limits, reliable, session_s),
+            "b": endpoint(B, b"seed-b", 2, limits, reliable, session_s),
         }
         self.delay = delay
         self.said: dict[str, list[Output]] = {"a": [], "b": []}

@@ -17,6 +17,7 @@ def endpoint(name: str, **limits: int) -> Endpoint:
         limits=Limits(**limits),  # type: ignore[arg-type]
         transports={"tcp": "tcp", "tls": "tls"},
         events=("dialog", "presence"),
+        session_s=0,
     )
     return Endpoint(settings, name.encode())
 
