@@ -18,6 +18,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     user_data_bytes: int = 16_000
     name_chars: int = 255
     bindings_per_dn: int = 4
+    subscriptions: int = 20_000
+    watchers_per_dn: int = 256
     requests_in_flight: int = 4_096
     write_queue_bytes: int = 4 * 1_048_576
     forwards_unacknowledged: int = 1_000

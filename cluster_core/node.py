@@ -72,6 +72,7 @@ class ClusterNode:
         self._naming.user = self.session_controller.delivery
         self._naming.gate = self._edge.gate
         self.session_controller.registrar.bindings = self.t_controller
+        self.session_controller.subscriptions.pictures = self.t_controller
         self._now = 0
         self._inputs: dict[type, Any] = {
             WallClock: self._wall_clock,
@@ -130,12 +131,13 @@ class ClusterNode:
             raise LocalError(f"{type(given).__name__} is no input")
         self._now = now
         handler(now, given, out)
-        while self._edge.tlib_out or self._edge.sip_out:
+        while self._edge.tlib_out or self._edge.sip_out or self.t_controller.streams.changed:
             said, self._edge.tlib_out = self._edge.tlib_out, []
             for conn, record in said:
                 self._tlib(now, conn, record, out)
             for sip in self._edge.flush_sip(out):
                 self.session_controller.sip(now, sip, out)
+            self.session_controller.subscriptions.tell(now, self.t_controller.streams.changed)
         self._core.arm("sip", 0, self._edge.sip.next_deadline())
         self._core.keep_mark()
         changes = self._core.store.changes()
@@ -170,6 +172,7 @@ class ClusterNode:
             "legs": len(sc.legs),
             "offers": len(sc.talk),
             "transfers": len(sc.transfers),
+            "watches": len(sc.subscriptions),
             "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),
             "requests": len(self._requests),
             "lookups": len(self._naming),

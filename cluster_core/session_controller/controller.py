@@ -23,6 +23,7 @@ from cluster_core.session_controller.legs import Legs
 from cluster_core.session_controller.passing import Passing
 from cluster_core.session_controller.registrar import Registrar
 from cluster_core.session_controller.routing import Routing
+from cluster_core.session_controller.subscriptions import Subscriptions
 from cluster_core.session_controller.talk import Talk
 from cluster_core.session_controller.transfer import Transfers
 from cluster_core.t_controller.link_records import Located
@@ -45,6 +46,9 @@ from sip_proto import (
     Requested,
     Responded,
     Ringing,
+    SubscriptionAsked,
+    SubscriptionEnded,
+    SubscriptionRenewed,
     Unanswerable,
 )
 from tlib_proto import Attribute, Message, MessageType
@@ -70,6 +74,7 @@ class SessionController:
             core, requests, self.calls, self.legs, self.delivery, self.routing, self.talk, plan
         )
         self.registrar = Registrar(core, edge, seed)
+        self.subscriptions = Subscriptions(core, edge, self.registrar)
         self.incoming = Incoming(
             core, self.calls, self.legs, self.registrar, plan, self.delivery, self.routing
         )
@@ -99,6 +104,9 @@ class SessionController:
             OfferRefused: self._offer_refused,
             OfferWithdrawn: lambda now, record, out: self.talk.withdrawn(now, record.leg, out),
             Responded: self._responded,
+            SubscriptionAsked: self.subscriptions.asked,
+            SubscriptionRenewed: self.subscriptions.renewed,
+            SubscriptionEnded: self.subscriptions.ended,
             DialogChanged: self._dialog_changed,
             DialogEnded: self._dialog_ended,
             Rejected: self._rejected,

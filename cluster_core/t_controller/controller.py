@@ -11,6 +11,7 @@ from cluster_core.edge import Edge
 from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput
 from cluster_core.ownership import Ownership
+from cluster_core.picture import Picture
 from cluster_core.records import Binding, CallView
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
@@ -126,6 +127,18 @@ class TController:
         else:
             self._claim_for_phone(now, dn, (token, binding, expires_us), out)
 
+    def view(self, dn: str) -> Picture:
+        """What is known of a DN here."""
+        return self.streams.view(dn)
+
+    def follow(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """Session Controller watches a DN for its phones; `streams.changed` names it when there is news."""
+        self.registrations.follow(now, dn, out)
+
+    def unfollow(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """No phone watches it any more."""
+        self.registrations.unfollow(now, dn, out)
+
     def bindings(self, dn: str) -> tuple[Binding, ...]:
         """The bindings of a DN, as far as this node owns it."""
         record = self.owned.record(dn)
@@ -212,7 +225,7 @@ class TController:
     def peer_up(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """A peer is within reach: say what is wanted of it, and send parties afresh where it missed events."""
         if self._core.settings.options.smart_proxy_enabled:
-            wanted = tuple(dict.fromkeys(self._clients.watched("tcontroller")))
+            wanted = tuple(dict.fromkeys([*self._clients.watched("tcontroller"), *self.streams.watched]))
             if wanted:
                 for start in range(0, len(wanted), DNS_A_MESSAGE):
                     self.links.ask(now, peer, Interest(add=wanted[start : start + DNS_A_MESSAGE]), out)

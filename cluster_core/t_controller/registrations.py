@@ -153,11 +153,30 @@ class Registrations:
     def _left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
         self._owned.client_left(now, client, dn, out)
         optimised = self._core.settings.options.smart_proxy_enabled
-        if optimised and not list(self._clients.watchers("tcontroller", dn)):
+        if optimised and dn not in self._streams.watched and not list(self._clients.watchers("tcontroller", dn)):
+            self._lose_interest(now, dn, out)
+
+    def follow(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """A room of this node watches a DN: its peers are asked for it as for a client's sake."""
+        first = not list(self._clients.watchers("tcontroller", dn))
+        self._streams.watched[dn] = None
+        if first and self._core.settings.options.smart_proxy_enabled:
             for peer in self._links.up_peers():
-                self._links.ask(now, peer, Interest(remove=(dn,)), out)
-            for source in self._streams.follower.sources(dn):
-                self._streams.follower.forget(dn, source)
+                self._links.ask(now, peer, Interest(add=(dn,)), out)
+
+    def unfollow(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """It watches the DN no longer."""
+        self._streams.watched.pop(dn, None)
+        self._streams.changed.pop(dn, None)
+        optimised = self._core.settings.options.smart_proxy_enabled
+        if optimised and not list(self._clients.watchers("tcontroller", dn)):
+            self._lose_interest(now, dn, out)
+
+    def _lose_interest(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        for peer in self._links.up_peers():
+            self._links.ask(now, peer, Interest(remove=(dn,)), out)
+        for source in self._streams.follower.sources(dn):
+            self._streams.follower.forget(dn, source)
 
     def _register_all(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         asked = dict(message.pairs(Attribute.Extensions))

@@ -38,6 +38,8 @@ class Streams:
         self.parties: Callable[[str], tuple[CallView, ...]]
         self._left_at: dict[str, int] = {}
         self._concealed: dict[str, None] = {}
+        self.watched: dict[str, None] = {}
+        self.changed: dict[str, None] = {}
         self.follower = Follower()
 
     @property
@@ -67,6 +69,11 @@ class Streams:
             view.in_service = True
         return view
 
+    def touch(self, dn: str) -> None:
+        """Something changed of a DN that a room of this node may watch."""
+        if dn in self.watched:
+            self.changed[dn] = None
+
     def emit(
         self, now: int, dn: str, event: Message, cause: Cause | None, out: list[AnyOutput], node: str = ""
     ) -> None:
@@ -80,6 +87,7 @@ class Streams:
         node = node or self._core.name
         apply(picture, event, node)
         self._keep(picture)
+        self.touch(dn)
         peers = self._links.interested(dn)
         if peers:
             self._links.tell(
@@ -118,7 +126,7 @@ class Streams:
         """
         told = self.follower.position(dn, owner)
         told_already = told is not None and told[0] == epoch and not self.follower.hidden(dn, owner)
-        if told_already or not self._watch.watchers(dn):
+        if told_already or not (self._watch.watchers(dn) or dn in self.watched):
             self._withdraw(now, dn, out)
 
     def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
@@ -132,6 +140,7 @@ class Streams:
         for source in self.follower.sources(picture.dn):
             self.follower.forget(picture.dn, source)
         self._keep(picture)
+        self.touch(picture.dn)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
         self._watch.resync(now, picture.dn, before, self.view(picture.dn), out)
         self._watch.snapshot(now, self._clients.bulk(picture.dn, False), picture, out)
@@ -140,6 +149,7 @@ class Streams:
         """An own picture changed otherwise than by an event: everyone who watches gets a Snapshot."""
         picture.seq += 1
         self._keep(picture)
+        self.touch(picture.dn)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
         conns = list(self._clients.watchers("tcontroller", picture.dn))
         conns += [c for c in self._clients.bulk(picture.dn, False) if picture.owned and c not in conns]
@@ -159,6 +169,7 @@ class Streams:
             self._keep(picture)
             self._tell_snapshot(now, picture, self._links.interested(dn), out)
         del self.mine[dn]
+        self.touch(dn)
         event = Message(
             MessageType.EventUnregistered,
             0,
@@ -186,6 +197,7 @@ class Streams:
         if verdict is Verdict.HOLE:
             self._links.ask(now, peer, Interest(add=(given.dn,)), out)
         elif verdict is Verdict.ACCEPTED:
+            self.touch(given.dn)
             conns = list(self._clients.watchers("tcontroller", given.dn))
             attributes: dict[int, int | str] = {
                 Attribute.DNEpoch: given.epoch,
@@ -212,6 +224,7 @@ class Streams:
         again = not picture.owned and picture.seq > 0 and self.follower.position(dn, source) != picture.position
         if not self.follower.snapshot(picture, keep_sources=keep):
             return
+        self.touch(dn)
         if picture.owned and not keep:
             self._withdraw(now, dn, out)
         self._watch.resync(now, dn, before, self.view(dn), out, but, again)
@@ -295,6 +308,7 @@ class Streams:
         picture.calls = calls
         picture.seq += again
         self.mine[dn] = picture
+        self.touch(dn)
         self._tell_snapshot(now, picture, self._links.interested(dn), out)
         if again:
             self._watch.snapshot(now, self._watch.watchers(dn), self.view(dn), out)
@@ -308,6 +322,7 @@ class Streams:
         if picture is None or picture.owned or self.is_node_dn(dn):
             return
         del self.mine[dn]
+        self.touch(dn)
         picture.calls = {}
         picture.seq += 1
         self._left_at[dn] = picture.seq
@@ -332,6 +347,8 @@ class Streams:
         watched = dict.fromkeys(self._clients.watched("tcontroller"))
         before = {dn: self.view(dn) for dn in dns if dn in watched}
         action()
+        for dn in dns:
+            self.touch(dn)
         for dn, old in before.items():
             self._watch.resync(now, dn, old, self.view(dn), out)
 

@@ -15,6 +15,7 @@ from sip_proto import (
     EndpointSettings,
     Failed,
     Invited,
+    Notified,
     OfferAnswered,
     Offered,
     OfferRefused,
@@ -26,10 +27,12 @@ from sip_proto import (
     Responded,
     Response,
     Ringing,
+    SubscriptionEnded,
     Transmit,
     digest_answer,
 )
 from sip_proto import Output as SipRecord
+from sip_proto.dialog_info import DialogPicture, Taken, parse_dialog_info
 from sip_proto.sdp import audio, audio_answer, parse_sdp
 from tests.sim.world import Address, Stream, World, address
 from tlib_proto import (
@@ -261,6 +264,12 @@ class Phone:
         self._invite: dict[int, tuple[str, str, int]] = {}
         self._replacing: dict[int, str] = {}
         self._again: dict[int, int] = {}
+        self.watches: dict[int, tuple[str, str]] = {}
+        self.lamps: dict[str, DialogPicture] = {}
+        self.lit: list[tuple[str, tuple[str, ...]]] = []
+        self.mailbox: list[str] = []
+        self._watch_headers: tuple[tuple[str, str], ...] = ()
+        self.away = False
         self._asked = 0
         self.last: Request | None = None
         self.heard: dict[str, str] = {}
@@ -337,6 +346,35 @@ class Phone:
         self.sip.refer(self.world.now, leg, self.out, refer_to=refer_to, referred_by=by, silent=silent)
         self._done()
 
+    def watch(self, number: str, event: str = "dialog", *headers: tuple[str, str], expires_s: int = 600) -> int:
+        """SUBSCRIBE to a DN's dialogs, or to a mailbox; the subscription."""
+        realm = self.world.settings.realm
+        watch = self.sip.subscribe(
+            self.world.now,
+            self.out,
+            event=event,
+            listener="udp",
+            destination=self.server,
+            uri=f"sip:{number}@{self.server[0]}",
+            from_=f"<sip:{self.number}@{realm}>",
+            to=f"<sip:{number}@{realm}>",
+            contact=f"<sip:{self.number}@{self.at[0]}:{self.at[1]}>",
+            expires_s=expires_s,
+            headers=headers,
+        )
+        self.watches[watch] = (number, event)
+        self._watch_headers = tuple(pair for pair in headers if pair[0] == "Accept")
+        self.lamps[number] = DialogPicture()
+        self._done()
+        return watch
+
+    def unwatch(self, number: str) -> None:
+        """Give a watch back."""
+        for watch, (there, _) in list(self.watches.items()):
+            if there == number:
+                self.sip.unsubscribe(self.world.now, watch, self.out)
+        self._done()
+
     def ask(self, method: str, number: str, *headers: tuple[str, str]) -> None:
         """Some request outside of any call."""
         realm = self.world.settings.realm
@@ -384,7 +422,8 @@ class Phone:
     # What the world says.
 
     def datagram(self, source: Address, data: bytes) -> None:
-        self.sip.receive_datagram(self.world.now, "udp", source, data, self.out)
+        if not self.away:
+            self.sip.receive_datagram(self.world.now, "udp", source, data, self.out)
         self._done()
 
     def next_deadline(self) -> int | None:
@@ -399,7 +438,8 @@ class Phone:
             said, self.out = self.out, []
             for record in said:
                 if isinstance(record, Transmit):
-                    self.world.send_datagram(self.at, record.destination, record.data)
+                    if not self.away:
+                        self.world.send_datagram(self.at, record.destination, record.data)
                 else:
                     self._heard(record)
         self.world.rearm(self)
@@ -425,6 +465,10 @@ class Phone:
             self.said.append(f"reanswered {direction_of(record.response.body)}")
         elif isinstance(record, OfferRefused):
             self.said.append(f"rerefused {record.status}")
+        elif isinstance(record, Notified):
+            self._notified(record)
+        elif isinstance(record, SubscriptionEnded):
+            self._watch_ended(record)
         elif isinstance(record, ReferAnswered):
             self.said.append(f"refer {record.status}")
         elif isinstance(record, ReferProgress):
@@ -454,6 +498,26 @@ class Phone:
             self.answer(record.leg)
         elif self.on_invite == "ring":
             self.sip.provisional(now, record.leg, 180, self.out)
+
+    def _notified(self, record: Notified) -> None:
+        number, event = self.watches[record.subscription]
+        body = record.request.body
+        if event != "dialog":
+            self.mailbox.append(body.decode())
+        elif body:
+            lamp = self.lamps[number]
+            assert lamp.take(parse_dialog_info(body)) is Taken.NEWS, "documents come in order"
+            self.lit.append((number, tuple(entry.state for entry in lamp.dialogs.values())))
+
+    def _watch_ended(self, record: SubscriptionEnded) -> None:
+        number, event = self.watches.pop(record.subscription)
+        response = record.response
+        if record.why == "refused" and response is not None and response.status == 401 and not self._challenged:
+            self._challenged = True
+            header = self._credentials(response, "SUBSCRIBE", f"sip:{number}@{self.server[0]}")
+            self.watch(number, event, header, *self._watch_headers)
+            return
+        self.said.append(f"watch {record.why if response is None else response.status}")
 
     def _requested(self, record: Requested) -> None:
         status = 200
