@@ -170,7 +170,7 @@ class ClusterNode:
             "calls": len(sc.calls.calls),
             "parties": len(sc.calls.parties),
             "legs": len(sc.legs),
-            "offers": len(sc.talk),
+            "offers": len(sc.talk) + len(sc.making) + len(sc.early),
             "transfers": len(sc.transfers),
             "watches": len(sc.subscriptions),
             "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),

@@ -37,6 +37,15 @@ class OfferSide(SessionSide):
         self._offer_next(now, found, out)
         return number
 
+    def can_offer(self, leg: int) -> bool:
+        """Whether an offer() with a body would go out at once; False for no such leg (ours)."""
+        found = self._legs.get(leg)
+        if found is None or found.arbiter.waiting or found.arbiter.state is not OfferState.STABLE:
+            return False
+        if found.state is not LegState.CONFIRMED:
+            return _is_early(found)
+        return not (found.reinvite or found.owed_cseq or found.accepted is not None)
+
     def ack(self, now: int, leg: int, out: list[Output], *, body: bytes = b"") -> None:
         """Acknowledge the 2xx to our INVITE, or to an offer() without a body; repeated 2xx are acknowledged alike (RFC
         3261 section 13.2.2.4)."""

@@ -18,8 +18,10 @@ from cluster_core.rights import Condition
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.control import Control
 from cluster_core.session_controller.delivery import Delivery
+from cluster_core.session_controller.early import Early
 from cluster_core.session_controller.incoming import Incoming
 from cluster_core.session_controller.legs import Legs
+from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.passing import Passing
 from cluster_core.session_controller.registrar import Registrar
 from cluster_core.session_controller.routing import Routing
@@ -41,6 +43,7 @@ from sip_proto import (
     Offered,
     OfferRefused,
     OfferWithdrawn,
+    Pracked,
     Referred,
     Rejected,
     Requested,
@@ -85,7 +88,10 @@ class SessionController:
         self._plan = plan
         self._watch = Watch(core, clients, "tlib")
         self._addresses = Addresses(core, clients, requests)
-        self.delivery.onward = self._onward
+        self.making = self.talk.beginner = self.delivery.making = Making(self.calls, self.legs, self.talk)
+        self.early = self.delivery.early = Early(self.calls, self.legs, self.talk, self.making)
+        self.making.onward = self._onward
+        self.making.broken = self.delivery.broken
         self.delivery.came_back = self.transfers.came_back
         self.incoming.replacing = self.transfers.invited
         self.control.left = self.transfers.left
@@ -96,6 +102,7 @@ class SessionController:
             Answered: self._answered,
             Failed: self._failed,
             Acked: self._acked,
+            Pracked: lambda now, record, out: self.early.pracked(now, record.leg, record.request),
             Cancelled: self._cancelled,
             Ended: self._ended,
             Referred: self.transfers.referred,
@@ -202,7 +209,7 @@ class SessionController:
     def _ringing(self, now: int, record: Ringing, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is not None:
-            self.delivery.ringing(now, party, record.response, out)
+            self.delivery.ringing(now, party, record, out)
             self.transfers.rings(now, party, record.response.status, out)
 
     def _answered(self, now: int, record: Answered, out: list[AnyOutput]) -> None:
@@ -217,8 +224,7 @@ class SessionController:
             self.delivery.failed(now, party, record.status, out)
 
     def _acked(self, now: int, record: Acked, out: list[AnyOutput]) -> None:
-        if not self.delivery.acked(now, record.leg, record.request.body):
-            self.talk.acked(now, record.leg, record.request, out)
+        self.talk.acked(now, record.leg, record.request, out)
 
     def _cancelled(self, now: int, record: Cancelled, out: list[AnyOutput]) -> None:
         self._leg_gone(now, record.leg, out)
@@ -245,18 +251,14 @@ class SessionController:
             now, party, record.offer, record.response.body, out
         ):
             return
-        if not self.delivery.offer_answered(now, party, record.response, out):
-            self.talk.offer_answered(now, party, record.response, out)
+        self.talk.offer_answered(now, party, record.offer, record.response.body, out)
 
     def _offer_refused(self, now: int, record: OfferRefused, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if record.status in (408, 481):
             self.legs.gone(record.leg)  # the dialog is over already, Ended follows
         if party is not None and not self.transfers.joins.offer_refused(now, party, record.offer, out):
-            if self.delivery.is_late(record.leg):
-                self.delivery.hang_up(now, self.calls.calls[party.conn_id], out)
-            else:
-                self.talk.offer_refused(now, party, record.status, out)
+            self.talk.offer_refused(now, party, record.offer, record.status, out)
 
     def _responded(self, now: int, record: Responded, out: list[AnyOutput]) -> None:
         if self.passing.responded(now, record):

@@ -15,13 +15,14 @@ from cluster_core.outputs import AnyOutput
 from cluster_core.records import Binding, CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
-from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.early import Early
 from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGING, PartyInput
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Located
-from sip_proto import Response
+from sip_proto import Response, Ringing
 from sip_proto import Target as Place
 from tlib_proto import CallState, DNRole, MessageType
 
@@ -52,6 +53,7 @@ class Outward(msgspec.Struct):
 
     contact: str
     dialled: str
+    trunk: str
     left: list[Place] = []
 
 
@@ -65,13 +67,12 @@ class Delivery:
         self._legs = legs
         self.locator: Locator
         self.naming: Naming
-        self.onward: Callable[[int, CallRecord, list[AnyOutput]], None]
+        self.making: Making
+        self.early: Early
         self.came_back: Callable[[int, CallRecord, int, CallState, list[AnyOutput]], bool]
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
         self._outward: dict[int, Outward] = {}
-        self._late: dict[int, int] = {}
-        self._unacknowledged: dict[int, int] = {}
 
     # Begin.
 
@@ -91,6 +92,10 @@ class Delivery:
         self._routed_by[call.conn_id] = cause
         self._core.arm("route", call.conn_id, None)
         self.deliver(now, call, target, out)
+
+    def broken(self, now: int, call: CallRecord, status: int, out: list[AnyOutput]) -> None:
+        """The phones of a call cannot be brought together."""
+        self.hang_up(now, call, out, status, _state_of(status), condition=Condition.PHONE_REFUSED)
 
     def is_routing(self, call: CallRecord) -> bool:
         """Whether the call is on its way from a Routing Point to a target that does not ring yet."""
@@ -124,7 +129,7 @@ class Delivery:
         outward.left = list(targets[: self._core.limits.trunk_targets])
         self._try_next(now, self._calls.calls[key], outward, out)
 
-    def ringing(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
+    def ringing(self, now: int, party: PartyRecord, given: Ringing, out: list[AnyOutput]) -> None:
         """A phone that we called rings: the called one, or that of a program that makes a call."""
         call = self._calls.calls[party.conn_id]
         if party.role == DNRole.Origination:
@@ -133,17 +138,18 @@ class Delivery:
             self._rings(now, call, party, out)
             other = self._calls.other(party)
             if other is not None:
-                status = response.status if response.body else 180
-                self._legs.ring(now, other.leg, status, self._legs.shape(other, response.body))
+                self.early.rings(now, call, party, other, given, out)
 
     def answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
         """A phone that we called has answered."""
         call = self._calls.calls[party.conn_id]
         self._legs.answered(party.leg)
-        party.sdp = response.body
         other = self._calls.other(party)
         if party.role == DNRole.Origination:
-            self._maker_answered(now, call, party, out)
+            party.sdp = response.body
+            self._core.arm("ring", call.conn_id, None)
+            self._calls.step(now, party, PartyInput.DIAL, out)
+            self.making.maker_answered(now, call, response.body, out)
             return
         if other is None or not other.leg:
             self._legs.ack(now, party.leg)
@@ -151,47 +157,17 @@ class Delivery:
             return
         self._rings(now, call, party, out)
         if self._legs.stage(other.leg) is Stage.INCOMING:
-            if other.sdp:
-                self._legs.ack(now, party.leg)
-            else:
-                self._unacknowledged[other.leg] = party.leg
-            self._legs.accept(now, other.leg, self._legs.shape(other, party.sdp))
-        elif self._legs.offer(now, other.leg, self._legs.shape(other, party.sdp)):
-            self._late[other.leg] = party.leg
+            self.early.answered(now, party, other, response, out)
         else:
-            self._legs.ack(now, party.leg)
-            self.hang_up(now, call, out)
-            return
+            party.sdp = response.body or party.sdp
+            self.making.called_answered(now, call, other, party, response.body, out)
+            if call.conn_id not in self._calls.calls:
+                return
         self._core.arm("ring", call.conn_id, None)
         other.other_dn = party.dn
         self._calls.answered(call)
         self._calls.step(now, other, PartyInput.ANSWER, out)
         self._calls.step(now, party, PartyInput.ANSWER, out)
-
-    def offer_answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> bool:
-        """A maker's phone answered the offer of whom it called; False when this is about something else."""
-        called = self._late.pop(party.leg, None)
-        if called is None:
-            return False
-        party.sdp = response.body
-        self._legs.ack(now, party.leg)
-        other = self._calls.of_leg(called)
-        if other is not None:
-            self._legs.ack(now, called, self._legs.shape(other, response.body))
-        self._calls.keep(self._calls.calls[party.conn_id], party)
-        return True
-
-    def acked(self, now: int, leg: int, body: bytes) -> bool:
-        """A caller's ACK answers the offer of whom it called (RFC 3261 section 13.2.1); False for any other ACK."""
-        called = self._unacknowledged.pop(leg, None)
-        if called is None:
-            return False
-        caller, party = self._calls.of_leg(leg), self._calls.of_leg(called)
-        if caller is not None and party is not None:
-            caller.sdp = body
-            self._legs.ack(now, called, self._legs.shape(party, body))
-            self._calls.keep(self._calls.calls[caller.conn_id], caller)
-        return True
 
     def failed(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
         """A phone or trunk that we called has refused, or did not answer."""
@@ -211,14 +187,9 @@ class Delivery:
             return
         self._give_up(now, call, out, status, _state_of(status))
 
-    def is_late(self, leg: int) -> bool:
-        """Whether a maker's phone still owes the answer to whom it called."""
-        return leg in self._late
-
     def gone(self, leg: int) -> None:
         """A leg is over: nobody waits for its answer."""
-        self._late.pop(leg, None)
-        self._unacknowledged.pop(leg, None)
+        self.early.gone(leg)
 
     def ring_timeout(self, now: int, conn_id: int, out: list[AnyOutput]) -> None:
         """Nobody answers."""
@@ -250,6 +221,7 @@ class Delivery:
         A request that waits for something else of the call is refused with `condition`.
         """
         self._stay(call.conn_id)
+        self.making.forget(now, call.conn_id, out)
         if call.conn_id in self._routed_by:
             self._requests.fail(now, self._routed_by.pop(call.conn_id), condition, out)
         for party in self._calls.of(call):
@@ -329,16 +301,16 @@ class Delivery:
         contact = self._core.settings.dns[target.dn].contact
         binding = fixed_binding(contact, target.dialled)
         if binding is None:
-            self._outward[call.conn_id] = Outward(contact, target.dialled)
+            self._outward[call.conn_id] = Outward(contact, target.dialled, target.dn)
             self.naming.find(now, call.conn_id, contact, out)
         else:
-            self._invite(now, call, target.dialled, "trunk", binding, out)
+            self._invite(now, call, target.dialled, "trunk", binding, out, target.dn)
 
     def _try_next(self, now: int, call: CallRecord, outward: Outward, out: list[AnyOutput]) -> None:
         """The next place of a trunk's host while nobody rang at one; 503 after the last (RFC 3263 section 4.3)."""
         if outward.left:
             binding = named_binding(outward.contact, outward.dialled, outward.left.pop(0))
-            self._invite(now, call, outward.dialled, "trunk", binding, out)
+            self._invite(now, call, outward.dialled, "trunk", binding, out, outward.trunk)
         else:
             self._come_back(now, call, 503, Condition.INVALID_DESTINATION, out)
 
@@ -348,13 +320,27 @@ class Delivery:
             self.naming.forget(conn_id)
 
     def _invite(
-        self, now: int, call: CallRecord, dn: str, kind: str, binding: Binding, out: list[AnyOutput]
+        self,
+        now: int,
+        call: CallRecord,
+        dn: str,
+        kind: str,
+        binding: Binding,
+        out: list[AnyOutput],
+        trunk: str = "",
     ) -> None:
         caller = self._calls.caller(call)
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
-        # A program's call has no offer of its own yet: who is called makes it.
-        offer = b"" if self._legs.stage(caller.leg) is Stage.ANSWERED else self._legs.shape(party, caller.sdp)
-        leg = self._legs.invite(now, binding, self._calls.shown(call), dn, offer, self._calls.referred_by(call))
+        known = self._core.settings.dns.get(trunk or dn)
+        if self._legs.stage(caller.leg) is Stage.ANSWERED:
+            # A phone that is there has an offer in a program's call alone; else who is called makes it.
+            offer = self._legs.shape(party, self.making.offer(call.conn_id))
+            plain = not self.making.has(call.conn_id)
+        else:
+            offer = self._legs.shape(party, caller.sdp)
+            plain = not offer and not self._legs.is_reliable(caller.leg)
+        shown, headers = self._calls.shown(call), self._calls.referred_by(call)
+        leg = self._legs.invite(now, binding, shown, dn, offer, headers, known, plain)
         if not leg:
             self._calls.leave(now, party)
             self._come_back(now, call, 503, Condition.TOO_MANY, out)
@@ -372,22 +358,16 @@ class Delivery:
             self._requests.fail(now, cause, Condition.OUT_OF_SERVICE, out, dn=dn)
             self._calls.end(now, call, out)
             return
-        host = self._core.member.sip.rpartition(":")[0].strip("[]")
-        offer = self._legs.shape(party, media.nothing(host))
+        known = self._core.settings.dns[dn]
+        offer = self._legs.shape(party, self.making.start(now, call, party, known.make_call_rfc3725_flow, out))
         realm = self._core.settings.realm
         headers = (("Call-Info", f"<sip:{realm}>;answer-after=0"),)
-        leg = self._legs.invite(now, binding, call.dnis, dn, offer, headers)
+        leg = self._legs.invite(now, binding, call.dnis, dn, offer, headers, known, not offer)
         if not leg:
             self.hang_up(now, call, out, condition=Condition.TOO_MANY)
             return
         self._calls.set_leg(party, leg)
         self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
-
-    def _maker_answered(self, now: int, call: CallRecord, party: PartyRecord, out: list[AnyOutput]) -> None:
-        self._legs.ack(now, party.leg)
-        self._core.arm("ring", call.conn_id, None)
-        self._calls.step(now, party, PartyInput.DIAL, out)
-        self.onward(now, call, out)
 
 
 def _told(status: int) -> int:

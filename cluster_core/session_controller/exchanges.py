@@ -30,16 +30,18 @@ class Exchange(msgspec.Struct):
     the asker wants; PROGRAM offers the same to both; BACK tells phones again what was; BEGIN is that of two legs which
     another room brings together.
 
-    `open` are the legs with an offer of ours, `answers` what those said that have answered, `asker` the leg whose offer
-    it is (0: ours), `owed` the leg whose 2xx waits for an ACK with the asker's answer.
+    `open` are the legs with an offer of ours and its number, `said` what it was, `answers` what those said that have
+    answered, `asker` the leg whose offer it is (0: ours), `owed` the leg whose 2xx waits for an ACK with the asker's
+    answer.
     """
 
     kind: Kind
     legs: tuple[int, ...]
-    open: dict[int, None]
+    open: dict[int, int]
     asker: int = 0
     offer: bytes = b""
     owed: int = 0
+    said: dict[int, bytes] = {}
     answers: dict[int, bytes] = {}
     party: int = 0
     given: PartyInput = PartyInput.HOLD

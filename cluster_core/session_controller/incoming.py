@@ -55,7 +55,6 @@ class Incoming:
     def invited(self, now: int, given: Invited, out: list[AnyOutput]) -> None:
         """An INVITE outside of any dialog: a call, or the reason why not."""
         request = given.request
-        self._legs.came(given.leg)
         caller = user_of(request.from_.uri)
         if caller is None:
             self.refuse(now, given.leg, 400, "Bad From")
@@ -73,6 +72,8 @@ class Incoming:
                 if refused is not None:
                     self.refuse(now, given.leg, refused[0], refused[1], refused[2])
                     return
+        trunk = self._trunks.get(given.source)
+        self._legs.came(given.leg, request, known if trunk is None else self._core.settings.dns[trunk])
         if self.replacing(now, given, caller, kind, out):
             return
         number = parse_uri(request.uri).user

@@ -11,7 +11,9 @@ from cluster_core.core import Core
 from cluster_core.edge import Edge
 from cluster_core.records import Binding, PartyRecord
 from cluster_core.session_controller import media
-from sip_proto import LocalError
+from cluster_core.settings import DnSettings, DnType
+from sip_proto import LocalError, Request
+from sip_proto.reliable import requires, supports
 
 _NOT_TO_PASS = (401, 404, 407, 408, 410, 416, 421, 422, *range(480, 486), 494, 502, 604)
 
@@ -32,6 +34,16 @@ class Stage(IntEnum):
     ANSWERED = 2
 
 
+class Reliable(IntEnum):
+    """Which 1xx of an INVITE that came in are reliable: those that answer it, or all."""
+
+    ANSWERS = 0
+    ALWAYS = 1
+
+
+_DEFAULTS = DnSettings(dn="", type=DnType.EXTENSION)
+
+
 class Legs:
     """Every leg that a party has; it speaks to the SIP endpoint and shapes what goes to each phone."""
 
@@ -42,6 +54,9 @@ class Legs:
         self.out = edge.sip_out
         self.host = core.member.sip.rpartition(":")[0].strip("[]")
         self._stages: dict[int, Stage] = {}
+        # Of INVITEs that came in and are not answered: how sure their 1xx are, the session timer that their DN wants.
+        self._reliable: dict[int, Reliable] = {}
+        self._session_s: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._stages)
@@ -50,9 +65,16 @@ class Legs:
         """The stage of a leg; None when it is gone or not ours."""
         return self._stages.get(leg)
 
-    def came(self, leg: int) -> None:
-        """An INVITE has come in."""
+    def came(self, leg: int, request: Request, known: DnSettings | None = None) -> None:
+        """An INVITE has come in, from a DN or trunk that is known or not."""
         self._stages[leg] = Stage.INCOMING
+        option = _DEFAULTS.sip_enable_100rel if known is None else known.sip_enable_100rel
+        if requires(request, "100rel"):
+            self._reliable[leg] = Reliable.ALWAYS
+        elif option != "no" and supports(request, "100rel"):
+            self._reliable[leg] = Reliable.ALWAYS if option == "required" else Reliable.ANSWERS
+        if known is not None and known.session_refresh_interval != _DEFAULTS.session_refresh_interval:
+            self._session_s[leg] = known.session_refresh_interval
 
     def answered(self, leg: int) -> None:
         """Our INVITE was answered."""
@@ -61,6 +83,7 @@ class Legs:
     def gone(self, leg: int) -> None:
         """The leg is over."""
         self._stages.pop(leg, None)
+        self._early_over(leg)
 
     def invite(
         self,
@@ -70,11 +93,14 @@ class Legs:
         called: str,
         body: bytes,
         headers: Sequence[tuple[str, str]] = (),
+        known: DnSettings | None = None,
+        plain: bool = False,
     ) -> int:
-        """Call a phone or a trunk; returns the leg, 0 when SIP's tables are full.
+        """Call a phone or a trunk, `known` by its options; returns the leg, 0 when SIP's tables are full.
 
-        A body of nothing leaves the offer to the other side.
+        A body of nothing leaves the offer to the other side, which makes it in its 2xx alone when `plain` says so.
         """
+        options = known or _DEFAULTS
         realm = self._core.settings.realm
         try:
             leg = self.sip.invite(
@@ -91,6 +117,7 @@ class Legs:
                 transport=binding.transport,
                 # A stream is this node's alone: another node that rings the phone connects to its contact.
                 flow=binding.flow if binding.node == self._core.name else 0,
+                reliable="no" if plain else options.sip_enable_100rel,
             )
         except LocalError:
             return 0
@@ -108,31 +135,61 @@ class Legs:
             sdp = media.with_direction(sdp, direction)
         return media.with_origin(sdp, to.party, to.version)
 
-    def ring(self, now: int, leg: int, status: int, body: bytes) -> None:
-        """Tell an incoming leg that the other side rings; nothing when it is not waiting."""
-        if self._stages.get(leg) is Stage.INCOMING:
-            self.sip.provisional(now, leg, status, self.out, body=body)
+    def is_reliable(self, leg: int) -> bool:
+        """Whether a description that rings on an incoming leg can be told for certain (RFC 3262)."""
+        return leg in self._reliable
+
+    def ring(self, now: int, leg: int, status: int, body: bytes, final: bool = False) -> bool:
+        """Tell an incoming leg that the other side rings; nothing when it is not waiting.
+
+        True when a description went with it for good: a `final` one where the phone takes it so, or any where its 1xx
+        are all reliable.
+        """
+        if self._stages.get(leg) is not Stage.INCOMING:
+            return False
+        how = self._reliable.get(leg)
+        sure = how is Reliable.ALWAYS or (how is Reliable.ANSWERS and final and bool(body))
+        self.sip.provisional(now, leg, status, self.out, body=body, reliable=sure)
+        return sure and bool(body)
 
     def accept(self, now: int, leg: int, body: bytes) -> None:
         """Answer an incoming leg."""
         self.sip.accept(now, leg, self.out, body=body)
         self._stages[leg] = Stage.ANSWERED
+        self._early_over(leg)
+
+    def prack(self, now: int, leg: int, body: bytes, tag: str = "") -> None:
+        """Answer the offer of a reliable 1xx; of one that was answered meanwhile, by ACK."""
+        try:
+            self.sip.prack(now, leg, self.out, body=body, tag=tag)
+        except LocalError:
+            self.ack(now, leg, body)
 
     def ack(self, now: int, leg: int, body: bytes = b"") -> None:
         """Acknowledge a 2xx, if the leg still is."""
         if leg in self._stages:
-            with suppress(LocalError):
+            with suppress(LocalError):  # its 2xx was acknowledged as it ended
                 self.sip.ack(now, leg, self.out, body=body)
 
-    def offer(self, now: int, leg: int, body: bytes) -> bool:
-        """Offer a phone something else, or with b"" ask it for its offer; False when its dialog is closing."""
-        if self._stages.get(leg) is not Stage.ANSWERED:
-            return False
+    def can_offer(self, leg: int) -> bool:
+        """Whether a phone can be offered something else: its call is answered, or it takes UPDATE before that."""
+        return self._stages.get(leg) is Stage.ANSWERED or self.sip.can_offer(leg)
+
+    def offer(self, now: int, leg: int, body: bytes) -> int:
+        """Offer a phone something else, or with b"" ask it for its offer; the offer's number, 0 when it cannot be."""
+        if not self.can_offer(leg):
+            return 0
         try:
-            self.sip.offer(now, leg, self.out, body=body)
+            return self.sip.offer(now, leg, self.out, body=body)
+        except LocalError:  # it is closing, or has too many to wait for
+            return 0
+
+    def withdraw(self, now: int, leg: int, offer: int) -> bool:
+        """Take an offer back; False when its outcome is still to come."""
+        try:
+            return self.sip.withdraw_offer(now, leg, offer, self.out)
         except LocalError:
-            return False
-        return True
+            return True
 
     def answer_offer(self, now: int, leg: int, body: bytes) -> bool:
         """Answer a phone's offer; False when it waits for no answer any more."""
@@ -167,6 +224,7 @@ class Legs:
     def end(self, now: int, leg: int, status: int, reason: str = "") -> None:
         """End a leg in the way its stage asks for: refuse, cancel or hang up."""
         stage = self._stages.pop(leg, None)
+        self._early_over(leg)
         try:
             if stage is Stage.INCOMING:
                 self.sip.reject(now, leg, status, self.out, reason=reason)
@@ -176,3 +234,7 @@ class Legs:
                 self.sip.bye(now, leg, self.out)
         except LocalError:  # it ended at this very moment, and word of it is on its way
             return
+
+    def _early_over(self, leg: int) -> None:
+        self._reliable.pop(leg, None)
+        self._session_s.pop(leg, None)

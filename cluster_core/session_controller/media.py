@@ -52,8 +52,10 @@ def answer_from(known: bytes, offer: bytes) -> bytes:
     """What we know of a phone as the answer to an offer, made for fewer streams or others: nothing (RFC 3264 6)."""
     if not known or _streams(known) != _streams(offer):
         return b""
-    wanted = mirror(offer)
-    return known if wanted == "sendrecv" else with_direction(known, wanted)
+    now, wanted = direction(known), mirror(offer)
+    if now == wanted or wanted == "sendrecv":
+        return known
+    return with_direction(known, wanted if now == "sendrecv" else "inactive")
 
 
 def held_answer(offer: bytes, host: str) -> bytes:

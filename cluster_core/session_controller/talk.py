@@ -7,6 +7,7 @@ exchange that comes to nothing leaves every phone as it was: who had agreed to s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from cluster_core.core import Cause
 from cluster_core.outputs import AnyOutput
@@ -18,9 +19,20 @@ from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.exchanges import Exchange, Exchanges, Kind, Wish
 from cluster_core.session_controller.legs import Legs, Stage, passed_on
 from cluster_core.session_controller.tables import CONNECTED, HELD, PartyInput
-from sip_proto import Request, Response
+from sip_proto import Request
 
+_SOON = (("Retry-After", "2"),)
 _FITTING = {PartyInput.HOLD: CONNECTED, PartyInput.RETRIEVE: HELD}
+
+
+class Beginner(Protocol):
+    """Who makes calls for programs, as talk sees it."""
+
+    def offer_answered(self, now: int, party: PartyRecord, body: bytes, out: list[AnyOutput]) -> None:
+        """A phone answered what `Talk.offer` offered it."""
+
+    def offer_refused(self, now: int, leg: int, status: int, out: list[AnyOutput]) -> None:
+        """A phone refused what `Talk.offer` offered it, or is gone."""
 
 
 class Talk:
@@ -31,6 +43,7 @@ class Talk:
         self._calls = calls
         self._legs = legs
         self._exchanges = Exchanges()
+        self.beginner: Beginner
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -45,28 +58,29 @@ class Talk:
         """A phone takes its offer back: the other phone gets what was."""
         exchange = self._exchanges.of(leg)
         if not self._exchanges.withdraw(leg) and exchange is not None and exchange.asker == leg:
-            exchange.failed = True
+            self._withdraw(now, exchange, out)
 
-    def offer_answered(self, now: int, party: PartyRecord, response: Response, out: list[AnyOutput]) -> None:
-        """A phone answered our offer, or made the one that we asked for."""
+    def offer_answered(self, now: int, party: PartyRecord, offer: int, body: bytes, out: list[AnyOutput]) -> None:
+        """A phone answered our offer of that number, or made the one that we asked for."""
         exchange = self._exchanges.of(party.leg)
-        if exchange is None or party.leg not in exchange.open:
+        if exchange is None or exchange.open.get(party.leg) != offer:
             return
         del exchange.open[party.leg]
-        if exchange.kind is not Kind.ASKED:
-            self._legs.ack(now, party.leg)
         if exchange.kind is Kind.PASSED:
-            self._passed(now, exchange, party, response.body, out)
+            self._passed(now, exchange, party, body, out)
         elif exchange.kind is Kind.ASKED:
-            self._asked(now, exchange, party, response.body, out)
+            self._asked(now, exchange, party, body, out)
+        elif exchange.kind is Kind.BEGIN:
+            self.beginner.offer_answered(now, party, body, out)
         else:
-            exchange.answers[party.leg] = response.body
+            exchange.answers[party.leg] = body
             self._perhaps_done(now, exchange, out)
 
-    def offer_refused(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
-        """A phone refused our offer: what was stays."""
+    def offer_refused(self, now: int, party: PartyRecord, offer: int, status: int, out: list[AnyOutput]) -> None:
+        """A phone refused our offer of that number: what was stays."""
         exchange = self._exchanges.of(party.leg)
-        if exchange is not None and exchange.open.pop(party.leg, 0) is None:
+        if exchange is not None and exchange.open.get(party.leg) == offer:
+            del exchange.open[party.leg]
             self._refused(now, exchange, status, out)
 
     def acked(self, now: int, leg: int, request: Request, out: list[AnyOutput]) -> None:
@@ -105,8 +119,23 @@ class Talk:
         self._exchanges.begin(Exchange(Kind.ASKED, (asker.leg, owed.leg), {}, asker.leg, owed=owed.leg))
 
     def begin(self, *parties: PartyRecord) -> None:
-        """Offers of the call's beginning are under way on these legs: nothing else is, until `begun`."""
+        """Another room's offers are under way on these legs: nothing else is, until `begun`."""
         self._exchanges.begin(Exchange(Kind.BEGIN, tuple(party.leg for party in parties), {}))
+
+    def offer(self, now: int, party: PartyRecord, other: PartyRecord, sdp: bytes) -> bool:
+        """Offer a party what the other one says, for the beginner, who hears what comes of it; False when it cannot be.
+        Both legs are taken until `begun`."""
+        for leg in (party.leg, other.leg):
+            before = self._exchanges.of(leg)
+            if before is not None:
+                for open_leg, offered in before.open.items():
+                    self._legs.withdraw(now, open_leg, offered)
+                self._legs.refuse_offer(now, before.asker, 491)
+                self._exchanges.end(before)
+        number = self._legs.offer(now, party.leg, self._legs.shape(party, sdp))
+        legs = (party.leg, other.leg)
+        self._exchanges.begin(Exchange(Kind.BEGIN, legs, {party.leg: number}, said={party.leg: sdp}))
+        return number > 0
 
     def begun(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         """What `begin` was said for is done."""
@@ -133,14 +162,14 @@ class Talk:
         exchange = self._exchanges.gone(leg)
         if exchange is None:
             return
+        if leg == exchange.owed:
+            exchange.owed = 0
         if leg == exchange.asker:
-            exchange.failed = True
             owed = self._calls.of_leg(exchange.owed)
             if owed is not None:
                 self._acknowledge(now, exchange, owed, b"")
-        if leg == exchange.owed:
-            exchange.owed = 0
-        if exchange.open.pop(leg, 0) is None:
+            self._withdraw(now, exchange, out)
+        elif exchange.open.pop(leg, 0):
             self._refused(now, exchange, 500, out)
         elif not exchange.open:
             self._end(now, exchange, out)
@@ -149,27 +178,69 @@ class Talk:
 
     def _offered(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
         other = self._calls.other(party)
-        if self._exchanges.of(party.leg) is not None:
-            # An offer of ours waits for this leg: who gives way is settled by the times of RFC 3261 section 14.1.
-            self._legs.refuse_offer(now, party.leg, 491)
-        elif other is None or self._legs.stage(other.leg) is not Stage.ANSWERED:
-            self._alone(now, party, offer, out)
+        exchange = self._exchanges.of(party.leg)
+        if exchange is not None:
+            self._crossed(now, exchange, party, offer, out)
+        elif other is None or not self._legs.can_offer(other.leg):
+            self._alone(now, party, other, offer, out)
         elif self._exchanges.of(other.leg) is not None:
             self._exchanges.wait(party.leg, Wish(Kind.PASSED, offer))
         else:
             # Who holds the call by a program, not by its phone, is not woken by the other phone's refresh.
             still = "inactive" if self._is_held_by_program(other) else None
-            if not self._legs.offer(now, other.leg, self._legs.shape(other, offer, still)):
-                self._legs.refuse_offer(now, party.leg, 500)
+            number = self._legs.offer(now, other.leg, self._legs.shape(other, offer, still))
+            if not number:
+                self._legs.refuse_offer(now, party.leg, 500, _SOON)
                 return
             kind = Kind.PASSED if offer else Kind.ASKED
             legs = (party.leg, other.leg)
-            self._exchanges.begin(Exchange(kind, legs, {other.leg: None}, party.leg, offer))
+            self._exchanges.begin(Exchange(kind, legs, {other.leg: number}, party.leg, offer))
 
-    def _alone(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
-        """There is no other phone yet: the answer keeps the phone waiting."""
+    def _crossed(
+        self, now: int, exchange: Exchange, party: PartyRecord, offer: bytes, out: list[AnyOutput]
+    ) -> None:
+        """A phone makes an offer while one of ours waits to be sent again to it: its own goes first (RFC 3261 14.1)."""
+        leg = party.leg
+        number = exchange.open.get(leg, 0)
+        if not number or not self._legs.withdraw(now, leg, number):
+            self._legs.refuse_offer(now, leg, 491)
+        elif exchange.asker:
+            self._legs.refuse_offer(now, exchange.asker, 491)
+            self._end(now, exchange, out)
+            self._offered(now, party, offer, out)
+        else:
+            # What we wanted to tell the phone is the answer to what it says.
+            said = exchange.said[leg]
+            answer = media.answer_from(said, offer) if offer else said
+            if answer and self._legs.answer_offer(now, leg, self._legs.shape(party, answer)):
+                self.offer_answered(now, party, number, offer or party.sdp, out)
+            else:
+                self._legs.refuse_offer(now, leg, 488)
+                self.offer_refused(now, party, number, 488, out)
+
+    def _withdraw(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
+        """Who asked wants it no more: over at once, or when what is out has its outcome."""
+        exchange.failed = True
+        for leg, number in list(exchange.open.items()):
+            if self._legs.withdraw(now, leg, number):
+                del exchange.open[leg]
+        if not exchange.open:
+            self._end(now, exchange, out)
+
+    def _alone(
+        self, now: int, party: PartyRecord, other: PartyRecord | None, offer: bytes, out: list[AnyOutput]
+    ) -> None:
+        """The other phone cannot be asked: before it has answered the answer is what it said so far, or a silent one.
+
+        A phone that has been told an answer, and whose call is not answered, is to try again.
+        """
         host = self._legs.host
         answer = media.held_answer(offer, host) if offer else media.nothing(host)
+        if other is not None and self._legs.stage(party.leg) is not Stage.ANSWERED:
+            answer = media.answer_from(other.sdp, offer) if self._legs.stage(other.leg) is Stage.INCOMING else b""
+            if not answer:
+                self._legs.refuse_offer(now, party.leg, 500, _SOON)
+                return
         if not answer:
             self._legs.refuse_offer(now, party.leg, 488)
         elif self._legs.answer_offer(now, party.leg, self._legs.shape(party, answer)) and offer:
@@ -245,16 +316,23 @@ class Talk:
         given: PartyInput = PartyInput.HOLD,
     ) -> bool:
         """Offer each of these parties a description in a direction; False when none of them can be asked."""
-        legs = []
+        opened: dict[int, int] = {}
+        bodies: dict[int, bytes] = {}
         for to, sdp, direction in said:
-            if sdp and self._legs.offer(now, to.leg, self._legs.shape(to, sdp, direction)):
-                legs.append(to.leg)
-        if legs:
-            opened = dict.fromkeys(legs)
-            self._exchanges.begin(Exchange(kind, tuple(legs), opened, party=holder, given=given))
-        return bool(legs)
+            body = sdp if direction is None or not sdp else media.with_direction(sdp, direction)
+            number = self._legs.offer(now, to.leg, self._legs.shape(to, body)) if body else 0
+            if number:
+                opened[to.leg], bodies[to.leg] = number, body
+        if opened:
+            self._exchanges.begin(
+                Exchange(kind, tuple(opened), opened, said=bodies, party=holder, given=given)
+            )
+        return bool(opened)
 
     def _refused(self, now: int, exchange: Exchange, status: int, out: list[AnyOutput]) -> None:
+        if exchange.kind is Kind.BEGIN:
+            self.beginner.offer_refused(now, exchange.legs[0], status, out)
+            return
         if exchange.kind in (Kind.PASSED, Kind.ASKED):
             if not exchange.failed:
                 self._legs.refuse_offer(now, exchange.asker, passed_on(status))

@@ -312,7 +312,7 @@ class Transfers:
         other = self._calls.other(party)
         if other is None or self._legs.stage(other.leg) is not Stage.ANSWERED:
             return None
-        if self._delivery.is_late(party.leg) or self._delivery.is_late(other.leg):
+        if self._talk.has(party.leg) or self._talk.has(other.leg):
             return None
         return other
 

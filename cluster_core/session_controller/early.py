@@ -1,0 +1,136 @@
+"""Before the answer: what a called phone says early goes to who calls, as surely as it came where both can (RFC 3262).
+
+A description in a reliable 1xx is the answer; in any other it is only a preview of it, and goes on as one (RFC 6337
+section 3.1). An INVITE without an offer may bring one in a reliable 1xx, which the caller answers in its PRACK.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cluster_core.outputs import AnyOutput
+from cluster_core.records import CallRecord, PartyRecord
+from cluster_core.session_controller import media
+from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.making import Making
+from cluster_core.session_controller.talk import Talk
+from sip_proto import Request, Response, Ringing
+
+
+class Branches(msgspec.Struct):
+    """What a called leg has said early, by the tag of each branch of a fork: `answers`, those of them that are `final`;
+    `last` is the branch whose description the party has.
+
+    `told` is the branch whose description the caller has for good, `asked` the one whose offer it was told, `agreed`
+    whether it has answered that; `held` says that nobody could, and we did.
+    """
+
+    answers: dict[str, bytes] = {}
+    final: dict[str, None] = {}
+    last: str = ""
+    told: str = ""
+    asked: str = ""
+    agreed: bool = False
+    held: bool = False
+
+
+class Early:
+    """Called legs that have described themselves and have not answered."""
+
+    def __init__(self, calls: Calls, legs: Legs, talk: Talk, making: Making) -> None:
+        self._calls = calls
+        self._legs = legs
+        self._talk = talk
+        self._making = making
+        self._branches: dict[int, Branches] = {}
+
+    def __len__(self) -> int:
+        return len(self._branches)
+
+    def rings(
+        self, now: int, call: CallRecord, party: PartyRecord, other: PartyRecord, given: Ringing, out: list[AnyOutput]
+    ) -> None:
+        """A 1xx of who is called: who calls hears it."""
+        response = given.response
+        body, tag = response.body, response.to.tag
+        waits = self._legs.stage(other.leg) is Stage.INCOMING
+        if given.offer:
+            self._offers(now, call, party, other, given, out)
+        elif not body or not tag or not waits or not other.sdp:
+            self._legs.ring(now, other.leg, 180 if not body else response.status, b"")
+        else:
+            branches = self._of(party.leg)
+            branches.answers[tag] = body
+            if given.reliable:
+                branches.final[tag] = None
+                branches.last, party.sdp = tag, body
+            # A caller that has an answer for good hears no other one before the call is answered.
+            said = b"" if branches.told else self._legs.shape(other, body)
+            if self._legs.ring(now, other.leg, response.status, said, given.reliable):
+                branches.told = tag
+
+    def pracked(self, now: int, leg: int, request: Request) -> None:
+        """The caller's answer to an early offer."""
+        caller = self._calls.of_leg(leg)
+        party = None if caller is None else self._calls.other(caller)
+        branches = None if party is None else self._branches.get(party.leg)
+        if caller is None or party is None or branches is None or not branches.asked or branches.agreed:
+            return
+        branches.agreed = True
+        caller.sdp = request.body
+        answer = request.body or media.held_answer(party.sdp, self._legs.host)
+        self._legs.prack(now, party.leg, self._legs.shape(party, answer), branches.asked)
+
+    def answered(
+        self, now: int, party: PartyRecord, other: PartyRecord, response: Response, out: list[AnyOutput]
+    ) -> None:
+        """Who is called has answered: who calls gets its answer, or what is still missing of it."""
+        branches = self._branches.pop(party.leg, None) or Branches()
+        tag = response.to.tag
+        if tag in branches.final or tag == branches.asked != "":
+            party.sdp = party.sdp if branches.last == tag else branches.answers[tag]
+        else:
+            party.sdp = response.body or branches.answers.get(tag, b"") or party.sdp
+        if branches.asked:
+            if branches.agreed:
+                self._legs.ack(now, party.leg)
+            else:
+                self._branches[party.leg] = branches
+            self._legs.accept(now, other.leg, b"")
+        elif other.sdp:
+            self._legs.ack(now, party.leg)
+            self._legs.accept(now, other.leg, b"" if branches.told else self._legs.shape(other, party.sdp))
+            if branches.told and branches.told != tag:
+                self._talk.refresh(now, other, out)
+        else:
+            self._talk.late(other, party)
+            self._legs.accept(now, other.leg, self._legs.shape(other, party.sdp))
+        if branches.held:
+            self._talk.refresh(now, party, out)
+
+    def gone(self, leg: int) -> None:
+        """A leg is over."""
+        self._branches.pop(leg, None)
+
+    def _offers(
+        self, now: int, call: CallRecord, party: PartyRecord, other: PartyRecord, given: Ringing, out: list[AnyOutput]
+    ) -> None:
+        body, tag = given.response.body, given.response.to.tag
+        branches = self._of(party.leg)
+        if self._making.has(call.conn_id) and not branches.held:
+            party.sdp = body
+            del self._branches[party.leg]
+            self._making.called_offers(now, call, party, body, out)
+        elif not other.sdp and not branches.asked and self._legs.is_reliable(other.leg):
+            branches.answers[tag] = party.sdp = body
+            branches.asked = branches.last = tag
+            self._legs.ring(now, other.leg, given.response.status, self._legs.shape(other, body), True)
+        else:
+            branches.held = True
+            party.sdp = body
+            answer = media.held_answer(body, self._legs.host)
+            self._legs.prack(now, party.leg, self._legs.shape(party, answer), tag)
+
+    def _of(self, leg: int) -> Branches:
+        return self._branches.setdefault(leg, Branches())
