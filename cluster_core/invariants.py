@@ -5,6 +5,7 @@ from __future__ import annotations
 from cluster_core.clients import Clients
 from cluster_core.edge import Edge
 from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.legs import Legs
 from cluster_core.store import Store
 from cluster_core.t_controller.streams import Streams
 
@@ -19,6 +20,22 @@ def check_calls(calls: Calls, store: Store) -> None:
         assert call.answered == (store.get("calls", conn_id) is not None), f"call {conn_id:016x} durable"
     for table, live in (("calls", calls.calls), ("parties", calls.parties)):
         assert all(key in live for key in store.rows(table)), f"{table} that ended are still durable"
+
+
+def check_transfers(calls: Calls, legs: Legs) -> None:
+    """A transfer is one of a call that is there, among its own parties; who stays has somebody at the other end."""
+    for conn_id, transfer in calls.transfers.items():
+        assert conn_id in calls.calls, f"a transfer of the call {conn_id:016x}, which is over"
+        parties = calls.calls[conn_id].parties
+        assert transfer.stays in parties, f"who stays is not in call {conn_id:016x}"
+        assert transfer.by in (0, *parties), f"who transfers is not in call {conn_id:016x}"
+        assert transfer.comes in (0, *parties), f"who comes is not in call {conn_id:016x}"
+        assert len({transfer.by, transfer.stays, transfer.comes} - {0}) == sum(
+            map(bool, (transfer.by, transfer.stays, transfer.comes))
+        ), f"one party twice in the transfer of call {conn_id:016x}"
+    for number, party in calls.parties.items():
+        gone = party.leg and legs.stage(party.leg) is None
+        assert not gone, f"party {number} has the leg {party.leg}, which is over"
 
 
 def check_streams(streams: Streams, store: Store) -> None:

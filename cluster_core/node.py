@@ -28,7 +28,7 @@ from cluster_core.inputs import (
     Writable,
 )
 from cluster_core.interaction_proxy import InteractionProxy
-from cluster_core.invariants import check_calls, check_clients, check_streams
+from cluster_core.invariants import check_calls, check_clients, check_streams, check_transfers
 from cluster_core.naming import Naming
 from cluster_core.outputs import AnyOutput, Fault, Replicate, Subsystem
 from cluster_core.requests import Requests
@@ -188,6 +188,7 @@ class ClusterNode:
         self._edge.sip.check()
         check_calls(self.session_controller.calls, self.store)
         check_streams(self.t_controller.streams, self.store)
+        check_transfers(self.session_controller.calls, self.session_controller.legs)
         check_clients(self._clients, self._edge)
 
     def _wall_clock(self, now: int, given: WallClock, out: list[AnyOutput]) -> None:

@@ -37,8 +37,8 @@ ON_SWITCH = ("extension", "queue")
 class Transfer(msgspec.Struct):
     """A transfer that is under way in a call: who makes it, who stays, who comes; parties by number, 0 for none.
 
-    `referral` is the REFER that asked for it, 0 for an INVITE with Replaces. It stands until who comes has answered;
-    who makes it may be gone before.
+    `referral` is the REFER that asked for it, 0 for an INVITE with Replaces; `headers` are what the INVITE to who comes
+    says of it. It stands until who comes has answered; who makes it may be gone before.
     """
 
     dn: str
@@ -46,7 +46,7 @@ class Transfer(msgspec.Struct):
     stays: int
     comes: int = 0
     referral: int = 0
-    referred_by: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Reporter(Protocol):
@@ -176,12 +176,10 @@ class Calls:
         caller = self.caller(call)
         return call.ani or caller.dn if caller.role == DNRole.Origination else caller.dn
 
-    def referred_by(self, call: CallRecord) -> tuple[tuple[str, str], ...]:
-        """The header that names who transfers the call, if the REFER named it (RFC 3892)."""
+    def headers(self, call: CallRecord) -> tuple[tuple[str, str], ...]:
+        """What an INVITE for the call says of its transfer."""
         transfer = self.transfers.get(call.conn_id)
-        if transfer is None or not transfer.referred_by:
-            return ()
-        return (("Referred-By", transfer.referred_by),)
+        return () if transfer is None else transfer.headers
 
     def third(self, call: CallRecord) -> dict[str, Any]:
         """What the events of a party that a transfer brings say of who makes it."""

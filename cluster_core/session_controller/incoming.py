@@ -47,6 +47,10 @@ class Incoming:
         self._delivery = delivery
         self._routing = routing
         self.replacing: Callable[[int, Invited, str, str, list[AnyOutput]], bool]
+        self._nodes = {}
+        for node in core.settings.nodes:
+            for member in node.members:
+                self._nodes[address_of(parse_uri(f"sip:{member.sip}"))] = node.name
         self._trunks = {}
         for dn in core.settings.dns.values():
             if dn.type is DnType.TRUNK and dn.contact != "*":
@@ -63,6 +67,9 @@ class Incoming:
         kind = "external"
         if given.source in self._trunks:
             kind = "trunk"
+        elif given.source in self._nodes and request.get("Replaces"):
+            # A transfer between calls of two nodes: who asked for it has proven itself there.
+            kind = "node"
         elif known is not None and known.type is DnType.EXTENSION:
             kind = "extension"
             if known.password and given.source[0] not in self._core.settings.sip_proxies:

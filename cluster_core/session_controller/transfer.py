@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from cluster_core.contacts import fixed_binding
 from cluster_core.core import Core
 from cluster_core.dial_plan import DialPlan, Target
 from cluster_core.outputs import AnyOutput
@@ -25,8 +26,10 @@ from cluster_core.session_controller.registrar import user_of
 from cluster_core.session_controller.tables import CONNECTED, HELD, NULL, RINGING, PartyInput
 from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType
-from sip_proto import Invited, LocalError, Referred
+from sip_proto import Invited, LocalError, ParseError, Referred
+from sip_proto.headers import parse_name_addr
 from sip_proto.ids import node_of_tag
+from sip_proto.replaces import write_replaces
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId
 from tlib_proto import CallState, DNRole
@@ -92,14 +95,14 @@ class Transfers:
             self._incoming.refuse(now, given.leg, found.status, found.reason)
         elif replaced is None:
             self._incoming.refuse(now, given.leg, 481, "No Such Dialog")
-        elif kind != "extension" or caller == replaced.other_dn:
+        elif not self._may_replace(given, caller, kind, replaced):
             self._incoming.refuse(now, given.leg, 403, "Not Your Call")
         elif stays is None:
             self._incoming.refuse(now, given.leg, 491, "Request Pending")
-        elif self._calls.busy(caller):
+        elif kind == "extension" and self._calls.busy(caller):
             self._incoming.refuse(now, given.leg, 486, "Too Many Calls")
         else:
-            self._replace(now, given, caller, replaced, stays, out)
+            self._replace(now, given, caller, kind, replaced, stays, out)
         return True
 
     # How it goes on.
@@ -194,7 +197,8 @@ class Transfers:
         elif target.kind is None:
             self._refuse(now, given, 404)
         else:
-            transfer = Transfer(party.dn, party.party, stays.party, 0, given.referral, given.referred_by)
+            headers = (("Referred-By", given.referred_by),) if given.referred_by else ()
+            transfer = Transfer(party.dn, party.party, stays.party, 0, given.referral, headers)
             if not self._accept(now, given):
                 return
             self._calls.transfers[call.conn_id] = transfer
@@ -229,7 +233,7 @@ class Transfers:
         leg = self._legs.sip.named_leg(named)
         second = None if isinstance(leg, Rejection) else self._calls.of_leg(leg)
         if node is not None and node != self._core.node.number:
-            self._refuse(now, given, 481, "Call Of Another Node")
+            self._elsewhere(now, given, named, node, party, other, out)
         elif second is None or (second.dn, second.kind) != (party.dn, party.kind):
             # Who is no party of a call learns nothing of it, not even that it is there.
             self._refuse(now, given, 481, "No Such Dialog")
@@ -244,6 +248,34 @@ class Transfers:
                 # The REFER came in the consultation: the call that was held is the one that stays.
                 party, second, other, target = second, party, target, other
             self._merge(now, given.referral, party, second, other, target, out)
+
+    def _elsewhere(
+        self,
+        now: int,
+        given: Referred,
+        named: DialogId,
+        number: int,
+        party: PartyRecord,
+        stays: PartyRecord,
+        out: list[AnyOutput],
+    ) -> None:
+        """The other call lives on another node, and stays there: an INVITE with Replaces brings this one to it."""
+        dn = user_of(given.refer_to)
+        node = next((node for node in self._core.settings.nodes if node.number == number), None)
+        if node is None or not dn:
+            self._refuse(now, given, 481, "No Such Dialog")
+        elif self._accept(now, given):
+            headers = (
+                ("Replaces", write_replaces(named)),
+                ("Require", "replaces"),
+                ("Referred-By", f"<sip:{party.dn}@{self._core.settings.realm}>"),
+            )
+            transfer = Transfer(party.dn, party.party, stays.party, 0, given.referral, headers)
+            call = self._calls.calls[party.conn_id]
+            self._calls.transfers[call.conn_id] = transfer
+            binding = fixed_binding(f"sip:{node.members[0].sip}", dn)
+            assert binding is not None, "a listener is an address"
+            self._delivery.reach(now, call, dn, binding, out)
 
     def _merge(
         self,
@@ -275,6 +307,7 @@ class Transfers:
         now: int,
         given: Invited,
         caller: str,
+        kind: str,
         replaced: PartyRecord,
         stays: PartyRecord,
         out: list[AnyOutput],
@@ -288,7 +321,9 @@ class Transfers:
             return
         role = DNRole(replaced.role)
         self._calls.transfers[call.conn_id] = Transfer(replaced.dn, replaced.party, stays.party)
-        comes = self._calls.add(call, caller, "extension", role, given.leg, stays.dn)
+        comes = self._calls.add(
+            call, caller, "extension" if kind == "extension" else "external", role, given.leg, stays.dn
+        )
         comes.sdp = offer
         step = PartyInput.DIAL if role is DNRole.Origination else PartyInput.RING
         self._calls.step(now, comes, step, out, CallState.Transferred, **self._calls.third(call))
@@ -315,6 +350,16 @@ class Transfers:
         if self._talk.has(party.leg) or self._talk.has(other.leg):
             return None
         return other
+
+    def _may_replace(self, given: Invited, caller: str, kind: str, replaced: PartyRecord) -> bool:
+        """A phone that has proven its DN may, and another node for a phone whose call that is."""
+        if kind == "node":
+            try:
+                by = parse_name_addr(given.request.get("Referred-By") or "").uri
+            except ParseError:
+                return False
+            return replaced.kind == "extension" and user_of(by) == replaced.dn
+        return kind == "extension" and caller != replaced.other_dn
 
     def _replaceable(self, party: PartyRecord) -> PartyRecord | None:
         """Who stays when a party is replaced: as in any transfer, or the caller of a phone that only rings."""

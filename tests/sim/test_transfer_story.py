@@ -415,8 +415,8 @@ class TestWhatIsRefused:
 class Consultation(Story):
     """1002 holds 1001 and talks to 1003 about it in a second call."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__(cluster, "n1", "n2")
+    def __init__(self, cluster: Cluster, b: str = "n1") -> None:
+        super().__init__(cluster, b, "n2")
         self.desk_b.attach("1002", self.conn_id, ("segment", "gold"))
         self.b.hold("sendonly", self.leg_b)
         cluster.settle()
@@ -539,14 +539,49 @@ class TestAnAttendedTransfer:
             assert story.b.leg("talking")
         story.over()
 
-    def test_a_dialog_of_another_node(self, cluster: Cluster) -> None:
+    @pytest.mark.parametrize("node", ["-n2%3B", "-n9%3B"])
+    def test_a_dialog_that_another_node_does_not_know(self, cluster: Cluster, node: str) -> None:
         story = Consultation(cluster)
         replaces = story.b.sip.replaces_of(story.consult_b, escaped=True)
-        other = replaces.replace("-n1%3B", "-n2%3B")
+        other = replaces.replace("-n1%3B", node)
         assert other != replaces
         story.b.refer(f"<sip:1003@192.0.2.1?Replaces={other}>", story.leg_b)
         cluster.settle()
         assert told(story.b) == ["refer 202", "report 481", "refer over terminated"]
+        assert len(story.b.calls) == 2
+        story.over()
+
+    def test_calls_of_two_nodes_are_brought_together(self, cluster: Cluster) -> None:
+        story = Consultation(cluster, "n2")
+        assert {story.conn_id >> 52, story.second >> 52} == {1, 2}
+        story.b.transfer("1003", story.leg_b, to_leg=story.consult_b)
+        cluster.settle(SECOND)
+        assert told(story.b) == ["refer 202", "report 200", "refer over terminated"]
+        assert story.desk_a.names() == story.desk_c.names() == ["PartyChanged"]
+        assert conn_id_of(story.desk_a.events[0]) == story.conn_id
+        assert conn_id_of(story.desk_c.events[0]) == story.second
+        assert story.desk_a.events[0].text(Attribute.OtherDN) == "1003"
+        assert story.desk_c.events[0].text(Attribute.OtherDN) == "1001"
+        assert sorted(map(conn_id_of, story.desk_b.of(M.EventReleased))) == sorted([story.conn_id, story.second])
+        assert story.a.said[-1] == "reinvited sendrecv"
+        assert "acked sendrecv" in story.c.said
+        cluster.settle(3 * SECOND)
+        assert not story.b.calls
+        story.c.hold()
+        cluster.settle()
+        assert story.a.said[-1] == "reinvited sendonly"
+        story.c.hang_up()
+        cluster.settle()
+        assert not story.a.calls
+        story.over()
+
+    def test_who_is_no_party_does_not_transfer_to_a_call_of_another_node(self, cluster: Cluster) -> None:
+        story = Consultation(cluster, "n2")
+        replaces = story.b.sip.replaces_of(story.consult_b, escaped=True)
+        story.a.refer(f"<sip:1003@192.0.2.1?Replaces={replaces}>")
+        cluster.settle()
+        assert told(story.a) == ["refer 202", "report 403", "refer over terminated"]
+        assert len(story.b.calls) == 2
         story.over()
 
     def test_only_a_party_of_a_call_transfers_to_it(self, cluster: Cluster) -> None:
