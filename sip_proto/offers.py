@@ -7,7 +7,7 @@ from sip_proto.dialog import Leg, learn, learn_target
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import RETRY_AFTER
 from sip_proto.message import Response
-from sip_proto.records import Dialog, Ended, OfferAnswered, OfferRefused, Output, Ringing
+from sip_proto.records import Dialog, Ended, OfferAnswered, OfferRefused, Output, Refreshed, Ringing
 from sip_proto.reliable import Heard, reliable_number
 from sip_proto.sessions import SessionSide
 from sip_proto.tables import LegInput, LegState
@@ -203,8 +203,9 @@ class OfferSide(SessionSide):
         self._conclude(leg, tx, response)
         if not tx.asks:
             self._acknowledge(now, leg, out)
-        if wish is not None and wish.number:
-            out.append(OfferAnswered(leg.id, response, wish.number))
+        if wish is not None:
+            answered = OfferAnswered(leg.id, response, wish.number)
+            out.append(answered if wish.number else Refreshed(leg.id, response))
         self._offer_next(now, leg, out)
 
     def _conclude(self, leg: Leg, tx: ClientTransaction, response: Response) -> None:

@@ -143,8 +143,8 @@ class Cancelled(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """An answered leg is gone: `why` is "bye", "no-ack" (our 2xx was never acknowledged) or "lost"
-    (re-INVITE: 408 or 481)."""
+    """An answered leg is gone: `why` is "bye", "no-ack" (our 2xx was never acknowledged), "session" (nobody refreshed
+    it, RFC 4028) or "lost" (re-INVITE, or UPDATE that refreshes: 408 or 481)."""
 
     leg: int
     why: str
@@ -179,6 +179,14 @@ class OfferRefused(msgspec.Struct, frozen=True):
     status: int
     response: Response | None
     offer: int = 0
+
+
+class Refreshed(msgspec.Struct, frozen=True):
+    """A re-INVITE of the endpoint's own, which offered what was described last, refreshed the session: the body is the
+    peer's description now, as it may have another (RFC 4028 section 7.4)."""
+
+    leg: int
+    response: Response
 
 
 class Responded(msgspec.Struct, frozen=True):
@@ -307,6 +315,7 @@ Output = (
     | OfferWithdrawn
     | OfferAnswered
     | OfferRefused
+    | Refreshed
     | Responded
     | SubscriptionAsked
     | SubscriptionRenewed
