@@ -335,11 +335,6 @@ class Delivery:
     ) -> None:
         caller = self._calls.caller(call)
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
-<<<<<<< worktree
-        # A program's call has no offer of its own yet: who is called makes it.
-        offer = b"" if self._legs.stage(caller.leg) is Stage.ANSWERED else self._legs.shape(party, caller.sdp)
-        leg = self._legs.invite(now, binding, self._calls.shown(call), dn, offer, self._calls.headers(call))
-=======
         known = self._core.settings.dns.get(trunk or dn)
         if self._legs.stage(caller.leg) is Stage.ANSWERED:
             # A phone that is there has an offer in a program's call alone; else who is called makes it.
@@ -348,9 +343,8 @@ class Delivery:
         else:
             offer = self._legs.shape(party, caller.sdp)
             plain = not offer and not self._legs.is_reliable(caller.leg)
-        shown, headers = self._calls.shown(call), self._calls.referred_by(call)
+        shown, headers = self._calls.shown(call), self._calls.headers(call)
         leg = self._legs.invite(now, binding, shown, dn, offer, headers, known, plain)
->>>>>>> mine
         if not leg:
             self._calls.leave(now, party)
             self._come_back(now, call, 503, Condition.TOO_MANY, out)
