@@ -80,6 +80,8 @@ class Edge:
                 listeners=listeners,
                 transports={name: TRANSPORTS[name] for name in listeners if name in TRANSPORTS},
                 node=core.node.number,
+                session_s=max(1_800, core.settings.options.session_refresh_minimum),
+                min_session_s=core.settings.options.session_refresh_minimum,
                 session_types=("application/sdp",),
                 allow=ALLOW,
                 supported=("replaces", "norefersub"),

@@ -45,6 +45,7 @@ from sip_proto import (
     OfferWithdrawn,
     Pracked,
     Referred,
+    Refreshed,
     Rejected,
     Requested,
     Responded,
@@ -102,6 +103,7 @@ class SessionController:
             Answered: self._answered,
             Failed: self._failed,
             Acked: self._acked,
+            Refreshed: self._refreshed,
             Pracked: lambda now, record, out: self.early.pracked(now, record.leg, record.request),
             Cancelled: self._cancelled,
             Ended: self._ended,
@@ -244,6 +246,11 @@ class SessionController:
             self.talk.offered(now, party, record.request, out)
         else:
             self._edge.sip.refuse_offer(now, record.leg, 481, self._edge.sip_out)
+
+    def _refreshed(self, now: int, record: Refreshed, out: list[AnyOutput]) -> None:
+        party = self.calls.of_leg(record.leg)
+        if party is not None:
+            self.talk.refreshed(now, party, record.response.body, out)
 
     def _offer_answered(self, now: int, record: OfferAnswered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)

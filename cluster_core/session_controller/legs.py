@@ -74,7 +74,7 @@ class Legs:
         elif option != "no" and supports(request, "100rel"):
             self._reliable[leg] = Reliable.ALWAYS if option == "required" else Reliable.ANSWERS
         if known is not None and known.session_refresh_interval != _DEFAULTS.session_refresh_interval:
-            self._session_s[leg] = known.session_refresh_interval
+            self._session_s[leg] = self._interval_s(known)
 
     def answered(self, leg: int) -> None:
         """Our INVITE was answered."""
@@ -118,6 +118,7 @@ class Legs:
                 # A stream is this node's alone: another node that rings the phone connects to its contact.
                 flow=binding.flow if binding.node == self._core.name else 0,
                 reliable="no" if plain else options.sip_enable_100rel,
+                session_s=self._interval_s(options),
             )
         except LocalError:
             return 0
@@ -154,7 +155,7 @@ class Legs:
 
     def accept(self, now: int, leg: int, body: bytes) -> None:
         """Answer an incoming leg."""
-        self.sip.accept(now, leg, self.out, body=body)
+        self.sip.accept(now, leg, self.out, body=body, session_s=self._session_s.get(leg))
         self._stages[leg] = Stage.ANSWERED
         self._early_over(leg)
 
@@ -234,6 +235,11 @@ class Legs:
                 self.sip.bye(now, leg, self.out)
         except LocalError:  # it ended at this very moment, and word of it is on its way
             return
+
+    def _interval_s(self, known: DnSettings) -> int:
+        """The session timer that a DN wants: none, or at least what the cluster grants (RFC 4028 section 4)."""
+        wanted_s = known.session_refresh_interval
+        return wanted_s and max(wanted_s, self._core.settings.options.session_refresh_minimum)
 
     def _early_over(self, leg: int) -> None:
         self._reliable.pop(leg, None)

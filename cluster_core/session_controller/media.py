@@ -90,6 +90,11 @@ def with_origin(sdp: bytes, session: int, version: int) -> bytes:
     return b"%bo=- %d %d%b%b" % (sdp[: found.start()], session, version, found[1], sdp[found.end() :])
 
 
+def without_origin(sdp: bytes) -> bytes:
+    """The description without who made it, and which version it is."""
+    return _ORIGIN.sub(b"", sdp)
+
+
 def nothing(host: str) -> bytes:
     """A description that offers audio and wants none: it holds a phone until there is somebody to talk to."""
     return _head(host) + (

@@ -153,6 +153,16 @@ class Talk:
         else:
             self._tell(now, [(party, other.sdp, None)])
 
+    def refreshed(self, now: int, party: PartyRecord, body: bytes, out: list[AnyOutput]) -> None:
+        """A phone's answer when we kept its dialog alive: another one than before is told to the other phone."""
+        if not body or media.without_origin(body) == media.without_origin(party.sdp):
+            return
+        party.sdp = body
+        self._keep(party)
+        other = self._calls.other(party)
+        if other is not None:
+            self.refresh(now, other, out)
+
     def has(self, leg: int) -> bool:
         """Whether offers are under way on a leg."""
         return self._exchanges.of(leg) is not None
@@ -181,6 +191,8 @@ class Talk:
         exchange = self._exchanges.of(party.leg)
         if exchange is not None:
             self._crossed(now, exchange, party, offer, out)
+        elif other is not None and offer and offer == party.sdp and self._refreshed(now, party, other):
+            return
         elif other is None or not self._legs.can_offer(other.leg):
             self._alone(now, party, other, offer, out)
         elif self._exchanges.of(other.leg) is not None:
@@ -195,6 +207,16 @@ class Talk:
             kind = Kind.PASSED if offer else Kind.ASKED
             legs = (party.leg, other.leg)
             self._exchanges.begin(Exchange(kind, legs, {other.leg: number}, party.leg, offer))
+
+    def _refreshed(self, now: int, party: PartyRecord, other: PartyRecord) -> bool:
+        """A phone says what it said before, to keep its dialog alive: that is no matter of the other phone."""
+        answer = media.answer_from(other.sdp, party.sdp)
+        stage = self._legs.stage(party.leg)
+        return (
+            bool(answer)
+            and stage is Stage.ANSWERED
+            and self._legs.answer_offer(now, party.leg, self._legs.shape(party, answer))
+        )
 
     def _crossed(
         self, now: int, exchange: Exchange, party: PartyRecord, offer: bytes, out: list[AnyOutput]
