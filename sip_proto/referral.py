@@ -27,8 +27,11 @@ END_TIMER = ACK_TIMER
 _SECOND_US = 1_000_000
 # How long we report, and how long we wait for a report where none says so.
 _REPORTS_S = 600
+# How often the last report goes out when others of the call's requests overtake it.
+_TRIES = 5
 _SIPFRAG = "message/sipfrag;version=2.0"
 _STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?(?:\r?\n|\Z)")
+_ASKED = (ReferralState.ASKED, ReferralState.REPORTING)
 _SENT = (ReferralState.ASKING, ReferralState.WATCHING, ReferralState.ANSWER_DUE)
 _UNKNOWN = Rejection(481, "Subscription Does Not Exist")
 _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
@@ -37,7 +40,20 @@ _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
 class Referral:
     """One REFER and its reports; `number` is its CSeq, `asked` the handle of one that waits for the program (ours)."""
 
-    __slots__ = ("asked", "id", "leg", "number", "reason", "silent", "state", "status", "until_us")
+    __slots__ = (
+        "asked",
+        "end",
+        "id",
+        "last",
+        "leg",
+        "number",
+        "reason",
+        "silent",
+        "state",
+        "status",
+        "tries",
+        "until_us",
+    )
 
     def __init__(self, handle: int, leg: int, state: ReferralState, number: int, *, silent: bool) -> None:
         self.id = handle
@@ -50,6 +66,10 @@ class Referral:
         self.status = 0
         self.reason = ""
         self.until_us = 0
+        # Why the reports end; the handle of the last one, and how often it went out.
+        self.end = ""
+        self.last = 0
+        self.tries = 0
 
     def ask(self, event: ReferralInput) -> ReferralState:
         """The state that the program's input leads to; LocalError when it has no row."""
@@ -148,15 +168,15 @@ class ReferralSide(SubscriptionSide):
         """Report a response to the call that a REFER asked for; a final one is the last report. Nothing when the
         referral is gone (RFC 3515 section 2.4.5)."""
         found = self._referrals.get(referral)
-        if found is None:
+        if found is None or found.state is ReferralState.REPORTED:
             return
-        end = status >= 200
-        found.ask(ReferralInput.END if end else ReferralInput.REPORT)
+        state = found.ask(ReferralInput.END if status >= 200 else ReferralInput.REPORT)
         if not 100 <= status <= 699:
             raise LocalError(f"status {status} where 100 to 699 is due")
         check_texts(reason)
         self._room(leg=False)
-        self._report(now, found, status, reason, out, "noresource" if end else "")
+        found.state = state
+        self._report(now, found, status, reason, out, "noresource")
 
     def replaced_leg(self, request: Request) -> int | Rejection | None:
         """The leg that an INVITE's Replaces names, None without one, or how to answer when there is none to replace
@@ -220,23 +240,27 @@ class ReferralSide(SubscriptionSide):
     def _report(
         self, now: int, referral: Referral, status: int, reason: str, out: list[Output], end: str = ""
     ) -> None:
-        """Send a NOTIFY in the leg's dialog, the last one for the reason `end`."""
+        """Send a NOTIFY in the leg's dialog; the last one says `end`."""
         referral.status = status
         referral.reason = reason or REASONS.get(status, "Response")
         leg = self._legs[referral.leg]
         left_s = max(0, referral.until_us - now) // _SECOND_US
-        value = f"terminated;reason={end}" if end else f"active;expires={left_s}"
+        over = referral.state is ReferralState.REPORTED
+        value = f"terminated;reason={end}" if over else f"active;expires={left_s}"
         extra = (
             f"Contact: {leg.dialog.contact}\r\nEvent: refer;id={referral.number}\r\nSubscription-State: {value}\r\n"
         )
-        purpose = Purpose.SILENT if end else Purpose.NOTIFY
         body = f"SIP/2.0 {status} {referral.reason}\r\n".encode("utf-8", "surrogateescape")
-        self._in_dialog(
-            now, out, leg.dialog, "NOTIFY", purpose, extra, body, _SIPFRAG, leg=referral.id, flow=leg.flow
+        tx = self._in_dialog(
+            now, out, leg.dialog, "NOTIFY", Purpose.NOTIFY, extra, body, _SIPFRAG, leg=referral.id, flow=leg.flow
         )
         self._changed(leg, out)
-        if end:
-            self._drop_referral(referral)
+        if over:
+            # From here on the transaction's end is the referral's.
+            self._timers.cancel(referral.id * 8 + END_TIMER)
+            referral.end = end
+            referral.last = tx.handle
+            referral.tries += 1
 
     def _referral_due(self, now: int, referral: Referral, out: list[Output]) -> None:
         """The time of a referral is over."""
@@ -274,8 +298,7 @@ class ReferralSide(SubscriptionSide):
         if referral is None:
             super()._usage_response(now, tx, response, out)
         elif tx.purpose is Purpose.NOTIFY:
-            if response.status in OVER and referral.take(ReferralInput.GOT_REFUSAL):
-                self._drop_referral(referral)
+            self._reported(now, referral, tx, response.status, out)
         else:
             self._refer_answered(now, referral, response.status, response, out)
 
@@ -283,9 +306,29 @@ class ReferralSide(SubscriptionSide):
         referral = self._referrals.get(tx.leg)
         if referral is None:
             super()._usage_lost(now, tx, why, out)
-        elif tx.purpose is Purpose.SUBSCRIBE:
-            # A report that is lost is made up for by the next.
+        elif tx.purpose is Purpose.NOTIFY:
+            self._reported(now, referral, tx, 408, out)
+        else:
             self._refer_answered(now, referral, 408 if why == "timeout" else 503, None, out)
+
+    def _reported(
+        self, now: int, referral: Referral, tx: ClientTransaction, status: int, out: list[Output]
+    ) -> None:
+        """A report is answered or lost."""
+        last = tx.handle == referral.last
+        event = ReferralInput.GOT_SUCCESS if status < 300 else ReferralInput.GOT_REFUSAL
+        if last and status == 500 and referral.tries < _TRIES:
+            # Another request of the call overtook it.
+            event = ReferralInput.GOT_ORDER
+        elif not last and status not in OVER:
+            # A report that is lost is made up for by the next.
+            return
+        known = referral.take(event)
+        assert known
+        if referral.state is ReferralState.GONE:
+            self._drop_referral(referral)
+        else:
+            self._report(now, referral, referral.status, referral.reason, out, referral.end)
 
     def _refer_answered(
         self, now: int, referral: Referral, status: int, response: Response | None, out: list[Output]
@@ -345,7 +388,8 @@ class ReferralSide(SubscriptionSide):
         reports = request.method == "NOTIFY"
         for handle in self._referrals_of.get(leg.id, ()):
             referral = self._referrals[handle]
-            if (referral.state in _SENT) == reports and number in ("", str(referral.number)):
+            wanted = referral.state in _SENT if reports else referral.state in _ASKED
+            if wanted and number in ("", str(referral.number)):
                 return referral
         return None
 
@@ -400,7 +444,7 @@ class ReferralSide(SubscriptionSide):
         contact = self._legs[referral.leg].dialog.contact
         self._answer(now, tx, 200, out, "", f"Contact: {contact}\r\nExpires: {expires_s}\r\n")
         self._report_until(now, referral, expires_s)
-        self._report(now, referral, referral.status, referral.reason, out, "" if expires_s else "timeout")
+        self._report(now, referral, referral.status, referral.reason, out, "timeout")
 
 
 def read_sipfrag(request: Request) -> tuple[int, str] | None:

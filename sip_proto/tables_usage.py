@@ -118,20 +118,22 @@ SUBSCRIPTION_TRANSITIONS: dict[tuple[SubscriptionState, SubscriptionInput], Subs
 
 
 class ReferralState(IntEnum):
-    """ASKING to ANSWER_DUE (the last NOTIFY overtook the answer) are of who sent the REFER, ASKED and REPORTING of who
-    got it."""
+    """ASKING to ANSWER_DUE (the last NOTIFY overtook the answer) are of who sent the REFER, ASKED to REPORTED (the last
+    NOTIFY is out) of who got it."""
 
     ASKING = 0
     WATCHING = 1
     ANSWER_DUE = 2
     ASKED = 3
     REPORTING = 4
-    GONE = 5
+    REPORTED = 5
+    GONE = 6
 
 
 class ReferralInput(IntEnum):
     """ACCEPT_SILENT and GOT_SILENT are a 2xx after which nothing is reported, END is the report of a final response,
-    GOT_LEAVE a SUBSCRIBE that gives the reports back, LEG_ENDED the end of the call that the REFER was sent in."""
+    GOT_LEAVE a SUBSCRIBE that gives the reports back, GOT_ORDER a 500 to the last NOTIFY, which another request
+    overtook, LEG_ENDED the end of the call that the REFER was sent in."""
 
     ACCEPT = 0
     ACCEPT_SILENT = 1
@@ -147,6 +149,7 @@ class ReferralInput(IntEnum):
     GOT_LEAVE = 11
     EXPIRED = 12
     LEG_ENDED = 13
+    GOT_ORDER = 14
 
 
 _F, _J = ReferralState, ReferralInput
@@ -172,10 +175,14 @@ REFERRAL_TRANSITIONS: dict[tuple[ReferralState, ReferralInput], ReferralState] =
     (_F.ASKED, _J.EXPIRED): _F.GONE,
     (_F.ASKED, _J.LEG_ENDED): _F.GONE,
     (_F.REPORTING, _J.REPORT): _F.REPORTING,
-    (_F.REPORTING, _J.END): _F.GONE,
+    (_F.REPORTING, _J.END): _F.REPORTED,
     (_F.REPORTING, _J.GOT_REFUSAL): _F.GONE,
     (_F.REPORTING, _J.GOT_SUBSCRIBE): _F.REPORTING,
-    (_F.REPORTING, _J.GOT_LEAVE): _F.GONE,
-    (_F.REPORTING, _J.EXPIRED): _F.GONE,
+    (_F.REPORTING, _J.GOT_LEAVE): _F.REPORTED,
+    (_F.REPORTING, _J.EXPIRED): _F.REPORTED,
     (_F.REPORTING, _J.LEG_ENDED): _F.GONE,
+    (_F.REPORTED, _J.GOT_ORDER): _F.REPORTED,
+    (_F.REPORTED, _J.GOT_SUCCESS): _F.GONE,
+    (_F.REPORTED, _J.GOT_REFUSAL): _F.GONE,
+    (_F.REPORTED, _J.LEG_ENDED): _F.GONE,
 }

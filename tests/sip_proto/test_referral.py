@@ -557,6 +557,45 @@ def test_a_lost_report_is_made_up_for_by_the_next_and_an_unwanted_one_ends_them(
     end.hear(response_to(third.to_bytes(), 481))
 
 
+def test_the_last_report_goes_again_when_another_request_overtook_it() -> None:
+    end = Transferee()
+    end.accept()
+    (last,) = end.report(200)
+    assert end.report(486) == []
+    for number in range(1, 5):
+        (again,) = sent(end.hear(response_to(last.to_bytes(), 500)))
+        assert isinstance(again, Request)
+        assert again.cseq[0] == last.cseq[0] + 1
+        assert (again.body, again.get("Subscription-State")) == (last.body, "terminated;reason=noresource")
+        assert end.end.counts()["referrals"] == 1, number
+        last = again
+    assert end.hear(response_to(last.to_bytes(), 500)) == []
+    assert end.end.counts()["referrals"] == 0
+
+
+@pytest.mark.parametrize("status", [200, 481, 603, 0])
+def test_the_last_report_is_kept_until_it_is_answered(status: int) -> None:
+    end = Transferee()
+    first = end.accept()
+    (last,) = end.report(603)
+    end.hear(response_to(first, 200))
+    assert responses(renewal(end, "Expires: 30\r\n", 12)) == [481]
+    assert end.end.counts()["referrals"] == 1
+    if status:
+        end.hear(response_to(last.to_bytes(), status))
+    else:
+        end.wait(33 * SECOND)
+    assert end.end.counts()["referrals"] == 0
+
+
+def test_the_end_of_the_call_ends_a_last_report_too() -> None:
+    end = Transferee()
+    end.accept()
+    end.report(200)
+    end.do(lambda now, out: end.end.bye(now, end.leg, out))
+    assert end.end.counts()["referrals"] == 0
+
+
 def test_a_refer_that_the_program_never_answers_is_forgotten() -> None:
     end = Transferee()
     end.wait(40 * SECOND)
@@ -654,7 +693,10 @@ def test_what_a_program_can_ask_is_what_the_table_says(state: ReferralState, eve
         ReferralInput.END: lambda now, out: end.end.report_referral(now, end.referral, 200, out),
     }
     wanted = REFERRAL_TRANSITIONS.get((state, event))
-    if wanted is None:
+    if wanted is None and state is ReferralState.REPORTED and event in (ReferralInput.REPORT, ReferralInput.END):
+        # For the program it is gone.
+        assert end.do(acts[event]) == []
+    elif wanted is None:
         with pytest.raises(LocalError):
             end.do(acts[event])
         assert end.last == []
