@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from sip_proto import ParseError, Request, Response, parse, parse_sdp, parse_uri, validate
+from sip_proto.dialog_info import DialogEntry, DialogFeed, DialogPicture, Participant, parse_dialog_info
 from sip_proto.fields import FIELDS
 from sip_proto.framing import BrokenFraming, Frame, KeepAlive, StreamFramer
 from sip_proto.message import Message
+from sip_proto.message_summary import MessageCount, MessageSummary, parse_message_summary
 from sip_proto.multipart import parse_multipart
 from sip_proto.same import same_uri
 from sip_proto.uri import write_uri
 from sip_proto.validate import response_fault
+from tests.sip_proto.vector_sequences import run_sequence
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "sip"
 FILES = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
@@ -148,6 +151,96 @@ def run_multipart(vector: dict[str, Any]) -> None:
     assert [[plain(part.headers), part.body.hex()] for part in found] == vector["expect"]["parts"]
 
 
+def side_of(given: dict[str, Any]) -> Participant:
+    return Participant(
+        given["identity"], given["display"], given["target"], tuple((name, value) for name, value in given["params"])
+    )
+
+
+def entry_of(given: dict[str, Any]) -> DialogEntry:
+    """A dialog of a vector, which leaves out what is empty and writes numbers as texts."""
+    duration = given.get("duration_s")
+    return DialogEntry(
+        given["id"],
+        given["state"],
+        given.get("event", ""),
+        int(given.get("code", "0")),
+        given.get("direction", ""),
+        given.get("call_id", ""),
+        given.get("local_tag", ""),
+        given.get("remote_tag", ""),
+        side_of(given["local"]) if "local" in given else Participant(),
+        side_of(given["remote"]) if "remote" in given else Participant(),
+        None if duration is None else int(duration),
+    )
+
+
+def run_dialog_info(vector: dict[str, Any]) -> None:
+    data = data_of(vector["input"])
+    expect = vector["expect"]
+    if expect.get("error"):
+        with pytest.raises(ParseError):
+            parse_dialog_info(data)
+        return
+    info = parse_dialog_info(data)
+    assert (info.entity, info.version, info.full) == (expect["entity"], int(expect["version"]), expect["full"])
+    assert list(info.dialogs) == [entry_of(given) for given in expect["dialogs"]]
+    assert parse_dialog_info(info.to_bytes()) == info
+
+
+def run_dialog_picture(vector: dict[str, Any]) -> None:
+    picture = DialogPicture()
+    for step in vector["steps"]:
+        taken = picture.take(parse_dialog_info(data_of(step["input"])))
+        assert taken.name.lower() == step["expect"]["taken"]
+        assert [[entry.id, entry.state] for entry in picture.dialogs.values()] == step["expect"]["dialogs"]
+
+
+def run_dialog_feed(vector: dict[str, Any]) -> None:
+    feed = DialogFeed("sip:bob@lab.example")
+    for step in vector["steps"]:
+        dialogs = [DialogEntry(name, state) for name, state in step["dialogs"]]
+        data = None
+        if step["do"] == "lost":
+            feed.lost()
+        else:
+            data = feed.full(dialogs) if step["do"] == "full" else feed.update(dialogs)
+        expect = step["expect"]
+        assert (data is None) == (expect is None)
+        if data is not None:
+            info = parse_dialog_info(data)
+            assert (info.entity, info.version, info.full) == (
+                "sip:bob@lab.example",
+                int(expect["version"]),
+                expect["full"],
+            )
+            assert [[entry.id, entry.state] for entry in info.dialogs] == expect["dialogs"]
+
+
+def summary_of(given: dict[str, Any]) -> MessageSummary:
+    return MessageSummary(
+        given["waiting"],
+        given["account"],
+        tuple(MessageCount(kind, *map(int, numbers)) for kind, *numbers in given["counts"]),
+        tuple(tuple((name, value) for name, value in message) for message in given["messages"]),
+    )
+
+
+def run_message_summary(vector: dict[str, Any]) -> None:
+    data = data_of(vector["input"])
+    if vector["expect"].get("error"):
+        with pytest.raises(ParseError):
+            parse_message_summary(data)
+        return
+    summary = parse_message_summary(data)
+    assert summary == summary_of(vector["expect"])
+    assert parse_message_summary(summary.to_bytes()) == summary
+
+
+def run_message_summary_write(vector: dict[str, Any]) -> None:
+    assert summary_of(vector["input"]).to_bytes().decode() == vector["expect"]["text"]
+
+
 RUN = {
     "message": run_message,
     "uri": run_uri,
@@ -156,6 +249,12 @@ RUN = {
     "sdp": run_sdp,
     "framing": run_framing,
     "multipart": run_multipart,
+    "sequence": run_sequence,
+    "dialog-info": run_dialog_info,
+    "dialog-picture": run_dialog_picture,
+    "dialog-feed": run_dialog_feed,
+    "message-summary": run_message_summary,
+    "message-summary-write": run_message_summary_write,
 }
 
 
@@ -166,7 +265,7 @@ def test_a_vector_holds(vector: dict[str, Any]) -> None:
 
 def test_the_files_are_in_order() -> None:
     ids = [vector["id"] for vector in VECTORS]
-    assert len(set(ids)) == len(ids) >= 200
+    assert len(set(ids)) == len(ids) >= 500
     for name, file in FILES.items():
         assert file["suite"] == f"sip/{name}"
         assert file["numberOfTests"] == len(file["tests"])
