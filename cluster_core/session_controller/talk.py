@@ -199,7 +199,7 @@ class Talk:
             self._exchanges.wait(party.leg, Wish(Kind.PASSED, offer))
         else:
             # Who holds the call by a program, not by its phone, is not woken by the other phone's refresh.
-            still = "inactive" if self._is_held_by_program(other) else None
+            still = _stillness(other)
             number = self._legs.offer(now, other.leg, self._legs.shape(other, offer, still))
             if not number:
                 self._legs.refuse_offer(now, party.leg, 500, _SOON)
@@ -292,7 +292,7 @@ class Talk:
         party.sdp = offer or party.sdp
         self._keep(party)
         exchange.owed = party.leg
-        still = "inactive" if self._is_held_by_program(party) else None
+        still = _stillness(party)
         taken = asker is not None and not exchange.failed
         if asker is not None and taken:
             taken = self._legs.answer_offer(now, asker.leg, self._legs.shape(asker, offer, still))
@@ -311,6 +311,9 @@ class Talk:
 
     def _by_phone(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
         given = PartyInput.HOLD if media.is_hold(offer) else PartyInput.RETRIEVE
+        if given is PartyInput.RETRIEVE and party.still:
+            party.still = False
+            self._keep(party)
         self._calls.step(now, party, given, out)
 
     # Offers of ours.
@@ -380,6 +383,8 @@ class Talk:
         self._keep(*answered)
         holder = self._calls.parties.get(exchange.party)
         if exchange.kind is Kind.PROGRAM and holder is not None:
+            holder.still = exchange.given is PartyInput.HOLD
+            self._keep(holder)
             self._calls.step(now, holder, exchange.given, out)
         self._end(now, exchange, out)
 
@@ -427,9 +432,11 @@ class Talk:
     def _is_busy(self, party: PartyRecord, other: PartyRecord) -> bool:
         return self._exchanges.of(party.leg) is not None or self._exchanges.of(other.leg) is not None
 
-    def _is_held_by_program(self, party: PartyRecord) -> bool:
-        return party.state == HELD and media.direction(party.sdp) == "inactive"
-
     def _keep(self, *parties: PartyRecord) -> None:
         for party in parties:
             self._calls.keep(self._calls.calls[party.conn_id], party)
+
+
+def _stillness(party: PartyRecord) -> str | None:
+    """The direction of all that is said to a phone for which a program holds the call."""
+    return "inactive" if party.still and party.state == HELD else None

@@ -106,3 +106,16 @@ class TestRequestsOfPhones:
         cluster.settle()
         assert one.said[4:] == ["response 403"]
         over(cluster)
+
+
+class TestHold:
+    def test_a_phone_that_both_holds_and_is_held_hears_that_the_other_is_back(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        for who, direction in ((other, "sendonly"), (one, "inactive"), (other, "sendrecv")):
+            who.hold(direction)
+            cluster.settle()
+        assert [text for text in one.said if text.startswith("reinvited")] == [
+            "reinvited sendonly",
+            "reinvited sendrecv",
+        ]
+        over(cluster)
