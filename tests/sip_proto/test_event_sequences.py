@@ -1,7 +1,7 @@
 """Two endpoints and a bad network, by lot: what is sent is lost, repeated, overtaken, crossed; streams break.
 
-Programs on both sides do what comes to their mind. In the end each request had one final response, each call and each
-subscription ended once, and both endpoints are empty.
+Programs on both sides do what comes to their mind. In the end each request had one final response, each offer of a call
+that was answered one outcome, each call and each subscription ended once, and both endpoints are empty.
 """
 
 import os
@@ -27,11 +27,13 @@ from sip_proto import (
     Notified,
     OfferAnswered,
     Offered,
+    OfferRefused,
     Output,
     Request,
     Requested,
     Responded,
     Response,
+    Ringing,
     Subscribed,
     SubscriptionAsked,
     SubscriptionEnded,
@@ -56,6 +58,10 @@ class Program:
         self.incoming: list[int] = []
         self.reinvited: list[int] = []
         self.to_ack: list[int] = []
+        self.to_prack: list[int] = []
+        # By leg and number: the outcomes of each offer, and those that had no body.
+        self.offers: dict[tuple[int, int], list[bool]] = {}
+        self.asking: dict[tuple[int, int], None] = {}
         self.legs: list[int] = []
         self.asked: list[int] = []
         self.subscribed: list[int] = []
@@ -198,8 +204,11 @@ class Storm:
             mine.outcome[record.leg].append("cancelled")
         elif isinstance(record, Ended):
             mine.outcome[record.leg].append("ended")
-        elif isinstance(record, OfferAnswered):
-            mine.to_ack.append(record.leg)
+        elif isinstance(record, Ringing):
+            if record.offer:
+                mine.to_prack.append(record.leg)
+        elif isinstance(record, OfferAnswered | OfferRefused):
+            self.over(mine, record)
         elif isinstance(record, Offered):
             mine.reinvited.append(record.leg)
         elif isinstance(record, Requested):
@@ -221,6 +230,13 @@ class Storm:
             mine.announced[record.leg] = False
         elif isinstance(record, Acked | Notified | Subscribed):
             pass
+
+    def over(self, mine: Program, record: OfferAnswered | OfferRefused) -> None:
+        """An offer has its outcome; one without a body is acknowledged by the program."""
+        known = mine.offers.setdefault((record.leg, record.offer), [])
+        known.append(isinstance(record, OfferAnswered))
+        if isinstance(record, OfferAnswered) and (record.leg, record.offer) in mine.asking:
+            mine.to_ack.append(record.leg)
 
     def step(self, until: int) -> bool:
         """What comes next, unless it is after `until`."""
@@ -254,9 +270,29 @@ class Storm:
         subscription = lots.choice([*mine.subscriptions, 0])
 
         def invite(now: int, out: list[Output]) -> None:
-            made = end.invite(now, out, **place, body=b"v=0\r\n")  # type: ignore[arg-type]
+            body = lots.choice([b"", b"v=0\r\n"])
+            reliable = lots.choice(["no", "supported", "supported", "required"])
+            made = end.invite(now, out, **place, body=body, reliable=reliable)  # type: ignore[arg-type]
             mine.legs.append(made)
             mine.outcome[made] = []
+
+        def offer(now: int, out: list[Output]) -> None:
+            body = lots.choice([b"", b"v=1\r\n", b"v=1\r\n"])
+            # What is told of it may come in the same call.
+            number = 1 + max([number for at, number in mine.offers if at == leg], default=0)
+            mine.offers[leg, number] = []
+            if not body:
+                mine.asking[leg, number] = None
+            try:
+                assert end.offer(now, leg, out, body=body) == number
+            except LocalError:
+                del mine.offers[leg, number]
+                mine.asking.pop((leg, number), None)
+                raise
+
+        def ring(now: int, out: list[Output]) -> None:
+            body, reliable = lots.choice([b"", b"v=2\r\n"]), lots.choice([None, None, True, False])
+            end.provisional(now, leg, lots.choice([180, 183]), out, body=body, reliable=reliable)
 
         def request(now: int, out: list[Output]) -> None:
             mine.requests[end.request(now, out, method="OPTIONS", **place)] = 0  # type: ignore[arg-type]
@@ -275,9 +311,11 @@ class Storm:
             subscribe,
             lambda now, out: end.cancel(now, leg, out),
             lambda now, out: end.bye(now, leg, out),
-            lambda now, out: end.offer(now, leg, out),
-            lambda now, out: end.provisional(now, leg, 180, out),
-            lambda now, out: end.accept(now, leg, out),
+            offer,
+            offer,
+            ring,
+            lambda now, out: end.accept(now, leg, out, body=b"v=3\r\n"),
+            lambda now, out: end.accept(now, leg, out, body=b"v=3\r\n"),
             lambda now, out: end.reject(now, leg, 486, out),
             lambda now, out: end.unsubscribe(now, subscription, out),
             lambda now, out: end.resubscribe(now, subscription, out),
@@ -295,11 +333,13 @@ class Storm:
             owed[:] = [each for each in owed if each not in taken]
             return taken
 
+        for leg in take(mine.to_prack):
+            self.do(name, lambda now, out, at=leg: end.prack(now, at, out, body=b"v=4\r\n"))  # type: ignore[misc]
         for leg in take(mine.to_ack):
-            self.do(name, lambda now, out, at=leg: end.ack(now, at, out))  # type: ignore[misc]
+            self.do(name, lambda now, out, at=leg: end.ack(now, at, out, body=b"v=5\r\n"))  # type: ignore[misc]
         for leg in take(mine.reinvited):
-            if lots.random() < 0.5:
-                self.do(name, lambda now, out, at=leg: end.answer_offer(now, at, out))  # type: ignore[misc]
+            if lots.random() < 0.7:
+                self.do(name, lambda now, out, at=leg: end.answer_offer(now, at, out, body=b"v=6\r\n"))  # type: ignore[misc]
             else:
                 self.do(name, lambda now, out, at=leg: end.refuse_offer(now, at, 488, out))  # type: ignore[misc]
         for handle in take(mine.asked):
@@ -337,6 +377,14 @@ def weather(seed: int, transport: str, turns: int = 120) -> Storm:
             storm.cut_one()
         storm.run(storm.lots.choice([0, 20_000, 500_000, 3 * SECOND]))
     storm.calm = True
+    # Where the stream of an answer breaks, the INVITE waits for timer C.
+    for _ in range(200):
+        for name in "ab":
+            storm.duties(name)
+        storm.run(2 * SECOND)
+    for mine in storm.programs.values():
+        for (leg, _), outcomes in mine.offers.items():
+            assert len(outcomes) == 1 or (not mine.announced.get(leg) and not outcomes)
     for turn in range(160):
         for name in "ab":
             storm.duties(name)
@@ -354,6 +402,7 @@ def judge(storm: Storm) -> None:
         assert {**counts, "flows": 0} == dict.fromkeys(counts, 0)
         assert end.next_deadline() is None
         assert set(mine.requests.values()) <= {1}
+        assert all(len(outcomes) <= 1 for outcomes in mine.offers.values())
         # A subscription that the program ends by a last notify or by refusing ends without a word.
         assert set(mine.subscriptions.values()) <= {0, 1}
         assert not any(mine.announced.values())

@@ -138,6 +138,22 @@ def test_offers_wait_for_their_turn_and_each_has_one_outcome() -> None:
     assert answered.offer == 3
 
 
+def test_whether_an_offer_can_go_at_once_is_known_before() -> None:
+    calling = Calling()
+    end, leg = calling.end, calling.leg
+    assert not end.can_offer(99)
+    assert not end.can_offer(leg)
+    calling.talk()
+    assert end.can_offer(leg)
+    calling.hear(calling.theirs("UPDATE"))
+    assert not end.can_offer(leg)
+    calling.offer()
+    calling.answer()
+    assert not end.can_offer(leg)
+    other = early()
+    assert other.end.can_offer(other.leg)
+
+
 def test_an_offer_on_a_call_that_is_not_answered_goes_with_the_ack() -> None:
     calling = Calling(more=CONTACT)
     assert calling.offer() == []

@@ -492,6 +492,12 @@ def test_an_offer_in_a_prack_before_we_answered_comes_too_early_and_acknowledges
     assert responses(called.accept()) == [200]  # type: ignore[arg-type]
 
 
+def test_a_second_invite_in_an_early_dialog_whose_exchange_is_over_comes_too_early_too() -> None:
+    called = Called(CAN, body="v=0\r\n")
+    called.hear(called.prack(2, called.ring(183, SDP)))
+    assert responses(called.hear(called.inside("INVITE", 3, body="v=1\r\n"))) == [500]
+
+
 def test_our_offer_in_an_early_dialog_goes_once_the_answer_is_acknowledged() -> None:
     called = Called(CAN + "Allow: UPDATE\r\n", body="v=0\r\n")
     ringing = called.ring(183, SDP)
