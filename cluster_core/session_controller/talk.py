@@ -189,8 +189,10 @@ class Talk:
     def _offered(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
         other = self._calls.other(party)
         exchange = self._exchanges.of(party.leg)
-        if exchange is not None:
+        if exchange is not None and (exchange.kind is Kind.BEGIN or party.leg in exchange.open):
             self._crossed(now, exchange, party, offer, out)
+        elif exchange is not None:
+            self._exchanges.wait(party.leg, Wish(Kind.PASSED, offer))
         elif other is not None and offer and offer == party.sdp and self._refreshed(now, party, other):
             return
         elif other is None or not self._legs.can_offer(other.leg):

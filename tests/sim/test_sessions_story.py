@@ -2,9 +2,13 @@
 
 import pytest
 
-from tests.sim.cluster import Cluster
+from tests.sim.actors import Client
+from tests.sim.cluster import Cluster, conn_id_of
 from tests.sim.session_phone import SessionPhone, phone
-from tests.sim.world import SECOND
+from tests.sim.world import MILLISECOND, SECOND
+from tlib_proto import Attribute, ErrorCode, Message, MessageType
+
+M = MessageType
 
 
 @pytest.fixture
@@ -21,9 +25,22 @@ def talking(cluster: Cluster) -> tuple[SessionPhone, SessionPhone]:
     other.answer()
     cluster.world.until(lambda: one.has("talking"))
     cluster.settle()
+    agree(one, other)
     one.said.clear()
     other.said.clear()
     return one, other
+
+
+def agree(one: SessionPhone, other: SessionPhone, *, silent: bool = False) -> None:
+    """Each sends to where the other is, and hears when the other sends."""
+    port, sends, hears = one.hears()
+    assert (port, sends, hears) == (other.port, not silent and sends, not silent and hears)
+    assert other.hears() == (one.port, hears, sends)
+
+
+def both_hear(one: SessionPhone, other: SessionPhone) -> None:
+    agree(one, other)
+    assert one.hears()[1:] == (True, True)
 
 
 def over(cluster: Cluster, *but: str) -> None:
@@ -34,6 +51,309 @@ def over(cluster: Cluster, *but: str) -> None:
     cluster.settle(70 * SECOND)
     cluster.check()
     cluster.quiet(*but)
+
+
+def refused(answer: Message, code: ErrorCode) -> None:
+    assert answer.id == M.EventError, answer
+    assert answer.number(Attribute.ErrorCode) == code, answer
+
+
+class TestOffersOfPhones:
+    def test_a_hold_and_its_end_are_agreed_on_by_both(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        one.hold()
+        cluster.settle()
+        agree(one, other)
+        assert one.hears()[1:] == (True, False)
+        one.hold("sendrecv")
+        cluster.settle()
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_phone_that_asks_for_an_offer_gets_that_of_the_other(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        one.ask_for_offer()
+        cluster.settle()
+        assert other.said == ["reinvited nothing", "acked sendrecv"]
+        assert one.said == ["reanswered sendrecv"]
+        both_hear(one, other)
+        over(cluster)
+
+    def test_an_update_is_passed_on_as_any_offer(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        one.mine[one.leg("talking")] = body = one.describe("sendonly")
+        one.send("UPDATE", body, "application/sdp")
+        cluster.settle()
+        assert one.said == ["response 200"]
+        assert other.said == ["reinvited sendonly"]
+        assert other.hears() == (one.port, False, True)
+        over(cluster)
+
+    def test_a_refusal_comes_back_and_nothing_changes(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "488"
+        one.hold()
+        cluster.settle()
+        assert one.said == ["rerefused 488"]
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_refusal_that_would_end_the_call_is_told_as_a_plain_no(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "404"
+        one.hold()
+        cluster.settle()
+        assert one.said == ["rerefused 500"]
+        both_hear(one, other)
+        over(cluster)
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_of_two_offers_that_cross_both_are_agreed_on_in_the_end(self, seed: int) -> None:
+        cluster = Cluster(seed=seed)
+        one, other = talking(cluster)
+        one.hold()
+        other.hold()
+        cluster.settle(12 * SECOND)
+        assert "reanswered recvonly" in one.said + other.said
+        assert [word for word in one.said + other.said if word.startswith("reanswered")].__len__() == 2
+        agree(one, other)
+        over(cluster)
+
+    def test_an_offer_that_waits_to_be_sent_again_gives_way_to_the_phone_s_own(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "491"
+        one.hold()
+        cluster.settle(50 * MILLISECOND)
+        assert other.said == ["reinvited sendonly"]
+        other.on_offer = "answer"
+        other.hold("recvonly")
+        cluster.settle(6 * SECOND)
+        assert one.said == ["reinvited recvonly", "reanswered recvonly"]
+        assert other.said[1:] == ["reanswered sendonly", "reinvited sendonly"]
+        agree(one, other)
+        over(cluster)
+
+    def test_a_refresh_of_one_phone_is_no_matter_of_the_other(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        one._offer(one.leg("talking"), one.mine[one.leg("talking")])
+        cluster.settle()
+        assert one.said == ["reanswered sendrecv"]
+        assert other.said == []
+        both_hear(one, other)
+        over(cluster)
+
+    def test_an_offer_that_is_taken_back_is_taken_back_at_the_other_phone(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "think"
+        number = one.hold()
+        cluster.settle(100 * MILLISECOND)
+        one.withdraw(number)
+        cluster.settle()
+        assert one.said == ["rerefused 487"]
+        assert other.said == ["reinvited sendonly", "offer withdrawn"]
+        both_hear(one, other)
+        over(cluster)
+
+    def test_an_answer_to_what_was_taken_back_is_followed_by_what_was(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "think"
+        wires = cluster.world.wires
+        wires.least_us = wires.most_us = 10 * MILLISECOND
+        number = one.hold()
+        cluster.settle(35 * MILLISECOND)
+        one.withdraw(number)
+        cluster.settle(5 * MILLISECOND)
+        other.decide()  # while the CANCEL is on its way
+        other.on_offer = "answer"
+        cluster.settle(SECOND)
+        assert one.said == ["rerefused 487"]
+        assert other.said == ["reinvited sendonly", "reinvited sendrecv"]
+        both_hear(one, other)
+        over(cluster)
+
+    def test_an_offer_that_is_asked_for_and_taken_back_is_answered_with_what_was(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "think"
+        wires = cluster.world.wires
+        wires.least_us = wires.most_us = 10 * MILLISECOND
+        number = one.ask_for_offer()
+        cluster.settle(35 * MILLISECOND)
+        one.withdraw(number)
+        cluster.settle(5 * MILLISECOND)
+        other.decide()
+        cluster.settle(SECOND)
+        assert one.said == ["rerefused 487"]
+        assert other.said == ["reinvited nothing", "acked sendrecv"]
+        both_hear(one, other)
+        over(cluster)
+
+    @pytest.mark.parametrize("who", ["the one who offers", "the other"])
+    @pytest.mark.parametrize("after_us", [0, 2_000, 5_000, 9_000])
+    def test_a_bye_that_crosses_an_offer_ends_the_call_for_both(
+        self, cluster: Cluster, who: str, after_us: int
+    ) -> None:
+        one, other = talking(cluster)
+        one.hold()
+        cluster.settle(after_us)
+        (one if who == "the one who offers" else other).hang_up()
+        cluster.settle(70 * SECOND)
+        assert not one.calls
+        assert not other.calls
+        cluster.check()
+        cluster.quiet()
+
+    def test_an_offer_with_nobody_there_yet_is_answered_by_silence(self, cluster: Cluster) -> None:
+        one = phone(cluster, "1001")
+        desk = cluster.desktop("n1", "1001")
+        router = cluster.router("n1", "8000")
+        assert desk.ask(M.RequestMakeCall, ThisDN="1001", OtherDN="8000").id == M.EventDialing
+        cluster.world.until(lambda: router.of(M.EventRouteRequest))
+        one.hold("sendrecv")
+        cluster.settle()
+        assert one.said[-1] == "reanswered inactive"
+        one.ask_for_offer()
+        cluster.settle()
+        assert one.said[-1] == "reanswered inactive"
+        other = phone(cluster, "1002", "n2")
+        other.on_invite = "answer"
+        conn_id = conn_id_of(router.of(M.EventRouteRequest)[0])
+        router.ask(M.RequestRouteCall, ThisDN="8000", ConnID=conn_id, OtherDN="1002")
+        cluster.settle()
+        both_hear(one, other)
+        over(cluster)
+
+
+class TestOffersOfPrograms:
+    def held(self, cluster: Cluster) -> tuple[SessionPhone, SessionPhone, Client, int]:
+        one, other = talking(cluster)
+        desk = cluster.desktop("n1", "1001")
+        (conn_id,) = desk.pictures["1001"].calls
+        return one, other, desk, conn_id
+
+    def test_both_phones_are_held_and_retrieved(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        assert desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id).id == M.EventHeld
+        agree(one, other, silent=True)
+        assert desk.ask(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id).id == M.EventRetrieved
+        both_hear(one, other)
+        over(cluster)
+
+    @pytest.mark.parametrize("refuses", ["1001", "1002"])
+    def test_when_one_phone_refuses_the_other_gets_back_what_was(self, cluster: Cluster, refuses: str) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        cluster.phones[refuses].on_offer = "488"  # type: ignore[attr-defined]
+        refused(desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id), ErrorCode.GENERIC_OPERATION)
+        cluster.settle()
+        both_hear(one, other)
+        cluster.phones[refuses].on_offer = "answer"  # type: ignore[attr-defined]
+        assert desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id).id == M.EventHeld
+        cluster.phones[refuses].on_offer = "488"  # type: ignore[attr-defined]
+        refused(desk.ask(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id), ErrorCode.GENERIC_OPERATION)
+        cluster.settle()
+        agree(one, other, silent=True)
+        assert desk.names() == ["Error", "Held", "Error"]
+        over(cluster)
+
+    def test_what_is_asked_while_offers_are_under_way_waits_for_them(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        other.on_offer = "think"
+        hold = desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        retrieve = desk.request(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id)
+        again = desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle()
+        refused(desk.answers[again], ErrorCode.INCORRECT_OBJECT_STATE)
+        other.on_offer = "answer"
+        other.decide()
+        cluster.settle()
+        assert desk.answers[hold].id == M.EventHeld
+        assert desk.answers[retrieve].id == M.EventRetrieved
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_retrieve_that_waited_for_a_hold_that_failed_is_refused(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        other.on_offer = "think"
+        desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        retrieve = desk.request(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle()
+        other.on_offer = "answer"
+        other.decide(488)
+        cluster.settle()
+        refused(desk.answers[retrieve], ErrorCode.INCORRECT_OBJECT_STATE)
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_phone_s_offer_waits_for_a_program_s_hold_of_the_other(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        other.on_offer = "think"
+        hold = desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle()
+        one.hold("sendrecv")
+        cluster.settle()
+        assert one.said == ["reinvited inactive"]
+        other.on_offer = "answer"
+        other.decide()
+        cluster.settle()
+        assert desk.answers[hold].id == M.EventHeld
+        assert one.said == ["reinvited inactive", "reanswered sendrecv"]
+        assert desk.names()[-1] == "Retrieved"
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_phone_s_offer_that_waits_can_be_taken_back(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        other.on_offer = "think"
+        desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle()
+        number = one.hold("sendrecv")
+        cluster.settle()
+        one.withdraw(number)
+        cluster.settle()
+        assert one.said[-1] == "rerefused 487"
+        other.decide()
+        cluster.settle()
+        agree(one, other, silent=True)
+        over(cluster)
+
+    def test_a_program_s_hold_that_crosses_a_phone_s_offer_is_what_that_is_answered_with(
+        self, cluster: Cluster
+    ) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        other.on_offer = "491"
+        hold = desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle(50 * MILLISECOND)
+        other.on_offer = "answer"
+        other.hold("sendrecv")
+        cluster.settle(200 * MILLISECOND)
+        assert other.said == ["reinvited inactive", "reanswered inactive"]
+        assert desk.answers[hold].id == M.EventHeld
+        agree(one, other, silent=True)
+        assert desk.ask(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id).id == M.EventRetrieved
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_held_call_stays_held_when_the_other_phone_offers_again(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        other.hold("sendrecv")
+        cluster.settle()
+        assert one.said == ["reinvited inactive", "reinvited inactive"]
+        agree(one, other, silent=True)
+        other.ask_for_offer()
+        cluster.settle()
+        agree(one, other, silent=True)
+        assert desk.names() == ["Held"]
+        over(cluster)
+
+    def test_a_hang_up_while_a_program_waits_tells_it(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        other.on_offer = "think"
+        hold = desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle()
+        one.hang_up()
+        cluster.settle()
+        assert desk.answers[hold].id == M.EventError
+        over(cluster)
 
 
 class TestRequestsOfPhones:
