@@ -99,29 +99,50 @@ def scenario(directions: tuple[str, ...] = ()) -> str:
 
 
 @asynccontextmanager
-async def sipp_call(
-    folder: Path, target: tuple[str, int], number: str, directions: tuple[str, ...] = (), transport: str = "udp"
+async def sipp(
+    folder: Path, target: tuple[str, int], number: str, text: str, transport: str = "udp", port: int = 0
 ) -> AsyncIterator[None]:
-    """One call by SIPp, over UDP or TCP, while the block runs; at its end SIPp must have seen all of its scenario."""
-    file = folder / "caller.xml"
-    file.write_text(scenario(directions))
+    """One call by SIPp to a number, or with a `port` one call to SIPp there, while the block runs; at its end SIPp must
+    have seen all of its scenario.
+    """
+    file = folder / f"sipp-{number}.xml"
+    file.write_text(text)
+    errors_file = folder / f"sipp-{number}.err"
     process = await asyncio.create_subprocess_exec(
         *("sipp", f"{target[0]}:{target[1]}", "-sf", str(file), "-s", number, "-m", "1", "-i", "127.0.0.1"),
-        *("-t", {"udp": "u1", "tcp": "t1"}[transport]),
-        *("-nostdin", "-timeout", "45", "-timeout_error", "-trace_err", "-error_file", str(folder / "sipp.err")),
+        *("-t", {"udp": "u1", "tcp": "t1"}[transport], *(("-p", str(port)) if port else ())),
+        *("-nostdin", "-timeout", "45", "-timeout_error", "-trace_err", "-error_file", str(errors_file)),
         cwd=folder,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
+        if port:
+            await _listens(transport, port)
         yield
         _, errors = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    said = (folder / "sipp.err").read_text() if (folder / "sipp.err").exists() else ""
+    said = errors_file.read_text() if errors_file.exists() else ""
     assert process.returncode == 0, f"sipp ended with {process.returncode}\n{errors.decode()}{said}"
+
+
+async def _listens(transport: str, port: int) -> None:
+    """Wait until a socket of this machine has the port."""
+    async with asyncio.timeout(EVENT_S):
+        while f":{port:04X} " not in Path(f"/proc/net/{transport}").read_text():
+            await asyncio.sleep(0.02)  # SIPp says nothing when it is ready
+
+
+@asynccontextmanager
+async def sipp_call(
+    folder: Path, target: tuple[str, int], number: str, directions: tuple[str, ...] = (), transport: str = "udp"
+) -> AsyncIterator[None]:
+    """A call by SIPp that is re-INVITEd once for each direction, then released."""
+    async with sipp(folder, target, number, scenario(directions), transport):
+        yield
 
 
 class Baresip:
@@ -135,7 +156,7 @@ class Baresip:
         self, number: str, password: str, registrar: tuple[str, int], transport: str, pair: Pair | None
     ) -> None:
         modules = next(path for path in MODULES if Path(path).is_dir())
-        control = _free_port()
+        control = free_port()
         self._folder.mkdir()
         (self._folder / "config").write_text(
             "sip_listen 127.0.0.1:0\n"
@@ -248,7 +269,7 @@ async def kamailio(folder: Path, *nodes: tuple[str, int]) -> AsyncIterator[tuple
     """Kamailio with our example's configuration in front of nodes, the first of them preferred; its address."""
     rows = [f"1 sip:{host}:{port} 0 {100 - place}\n" for place, (host, port) in enumerate(nodes)]
     (folder / "nodes.list").write_text("".join(rows))
-    port = _free_port(PROXY_HOST)
+    port = free_port(PROXY_HOST)
     process = await asyncio.create_subprocess_exec(
         *("kamailio", "-f", str(KAMAILIO), "-DD", "-E", "-m", "32", "-M", "4", "-Y", str(folder)),
         *("-A", f"PROXY_HOST={PROXY_HOST}", "-A", f"PROXY_PORT={port}", "-A", f'NODES_FILE="{folder}/nodes.list"'),
@@ -278,7 +299,7 @@ async def kamailio(folder: Path, *nodes: tuple[str, int]) -> AsyncIterator[tuple
     assert not complaints, "\n".join(complaints)
 
 
-def _free_port(host: str = "127.0.0.1") -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
