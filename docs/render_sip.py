@@ -27,6 +27,7 @@ from sip_proto.tables import (
     Sends,
     State,
 )
+from sip_proto.tables_session import CROSSINGS, OFFER_TRANSITIONS, OfferState
 from sip_proto.tables_third_party import THIRD_PARTY_TRANSITIONS
 from sip_proto.tables_timer import ANSWER_ROWS, ANSWERED_ROWS, SESSION_TRANSITIONS, Refresher, Says
 from sip_proto.tables_usage import REFERRAL_TRANSITIONS, REGISTRATION_TRANSITIONS, SUBSCRIPTION_TRANSITIONS
@@ -108,6 +109,11 @@ def third_party() -> str:
     )
 
 
+def crossings() -> str:
+    rows = [(state.name, *CROSSINGS.get(state, ("taken", ""))) for state in OfferState]
+    return table(("state", "an offer of the peer", "source"), rows)
+
+
 def rfcs() -> str:
     entries = tomllib.loads((DOCS / "sip-rfcs.toml").read_text(encoding="utf-8"))["rfc"]
     for entry in entries:
@@ -128,6 +134,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "transactions": transactions,
     "reliable": reliable,
     "legs": lambda: machine(LEG_TRANSITIONS),
+    "offers": lambda: machine(OFFER_TRANSITIONS),
+    "crossings": crossings,
     "refreshers": refreshers,
     "session timer": lambda: machine(SESSION_TRANSITIONS),
     "third party": third_party,
