@@ -40,7 +40,7 @@ class OfferSide(SessionSide):
     def can_offer(self, leg: int) -> bool:
         """Whether an offer() with a body would go out at once; False for no such leg (ours)."""
         found = self._legs.get(leg)
-        if found is None or found.arbiter.waiting or found.arbiter.state is not OfferState.STABLE:
+        if found is None or found.refresh or found.arbiter.waiting or found.arbiter.state is not OfferState.STABLE:
             return False
         if found.state is not LegState.CONFIRMED:
             return _is_early(found)

@@ -374,7 +374,9 @@ def test_a_refresh_follows_an_offer_that_was_refused() -> None:
 def test_an_offer_of_the_program_waits_for_a_refresh_that_is_out() -> None:
     alone = Timed()
     alone.talk(OURS + UPDATES)
+    assert alone.end.can_offer(alone.leg)
     asked = refresh(alone)
+    assert not alone.end.can_offer(alone.leg)
     out = alone.do(lambda now, out: alone.end.offer(now, alone.leg, out, body=OFFER))
     assert not sent(out)
     assert requests(answer(alone, asked)) == ["INVITE"]
