@@ -8,6 +8,7 @@ from cluster_core.outputs import AnyOutput
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.settings import DnType
+from cluster_core.watch import INFO
 from tlib_proto import Attribute, Message, MessageType
 
 
@@ -28,8 +29,18 @@ class Addresses:
             )
         return dn
 
-    def register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str:
-        """Let a client watch a DN that is configured and within its rights; empty when not, and EventError sent."""
+    def query(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str:
+        """The DN of a query that is configured, within the client's rights, and asked for something of `INFO`; empty
+        when not, and EventError sent.
+        """
+        dn = self._allowed(now, client, message, out)
+        if dn and message.number(Attribute.AddressInfoType) not in INFO:
+            condition = Condition.INVALID_ATTRIBUTE
+            self._requests.refuse(now, client.conn, message, condition, out, attribute="AddressInfoType")
+            return ""
+        return dn
+
+    def _allowed(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str:
         dn = self.named(now, client, message, out)
         if not dn:
             return ""
@@ -38,11 +49,17 @@ class Addresses:
             self._requests.refuse(now, client.conn, message, Condition.NOT_CONFIGURED, out, dn=dn)
         elif not self._clients.may_touch(client, dn):
             self._requests.refuse(now, client.conn, message, Condition.DN_NOT_ALLOWED, out, dn=dn)
-        elif not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
-            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
         else:
             return dn
         return ""
+
+    def register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str:
+        """Let a client watch a DN that is configured and within its rights; empty when not, and EventError sent."""
+        dn = self._allowed(now, client, message, out)
+        if dn and not self._clients.register(client, dn, message.number(Attribute.RegisterMode)):
+            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
+            return ""
+        return dn
 
     def unregister(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> str:
         """A client watches a DN no longer, and is told so; empty when it did not, and EventError sent."""

@@ -18,11 +18,23 @@ from cluster_core.requests import Requests
 from cluster_core.rights import LISTENER_ROLES, REFUSALS, RIGHTS, Condition, in_ranges, verify_secret
 from cluster_core.settings import ClientRole, ClientSettings
 from cluster_core.version import SERVER_VERSION
-from tlib_proto import Attribute, Greeted, Message, MessageType, ServerRole, encode, server_info, with_reference
+from tlib_proto import (
+    Attribute,
+    Greeted,
+    Message,
+    MessageType,
+    ServerRole,
+    Value,
+    encode,
+    server_info,
+    with_reference,
+)
 
 
 class Client(msgspec.Struct):
-    """A connected application; `registered` maps a DN to its RegisterMode, `bulk` is set by the bulk request."""
+    """A connected application; `registered` maps a DN to its RegisterMode, `bulk` is set by the bulk request, `untold`
+    are the DNs of that request whose picture it has not been sent yet: until then it gets no event of theirs.
+    """
 
     conn: int
     listener: str
@@ -35,6 +47,7 @@ class Client(msgspec.Struct):
     registered: dict[str, int] = {}
     bulk: bool = False
     node_dns: bool = False
+    untold: dict[str, None] = {}
 
 
 class Clients:
@@ -46,7 +59,7 @@ class Clients:
         self._requests = requests
         self._by_name = {client.name: client for client in core.settings.clients}
         self._watchers: dict[tuple[str, str], dict[int, None]] = {}
-        self._bulk: dict[int, bool] = {}
+        self._bulk: dict[int, Client] = {}
         self._proofs: dict[tuple[str, str], bool] = {}
         self.table: dict[int, Client] = {}
 
@@ -89,7 +102,6 @@ class Clients:
             () if known is None else known.dns,
             self._core.ids.session_id(),
             hello.node,
-            {},
         )
         self.table[conn] = client
         if role is not ClientRole.PEER:
@@ -152,13 +164,21 @@ class Clients:
         """A smart client asked for, or gave up, every DN that this node owns."""
         client.bulk, client.node_dns = bulk, node_dns
         if bulk:
-            self._bulk[client.conn] = node_dns
+            self._bulk[client.conn] = client
         else:
             self._bulk.pop(client.conn, None)
 
     def watchers(self, listener: str, dn: str) -> tuple[int, ...]:
         """The streams of a port that registered a DN."""
         return tuple(self._watchers.get((listener, dn), ()))
+
+    def is_watched(self, listener: str, dn: str) -> bool:
+        """Whether somebody on a port registered a DN."""
+        return (listener, dn) in self._watchers
+
+    def is_behind(self, conn: int) -> bool:
+        """Whether a client still has to read much of what it was sent."""
+        return self._edge.unread(conn) > 0
 
     def watched(self, listener: str) -> list[str]:
         """Every DN that somebody registered on a port."""
@@ -168,8 +188,8 @@ class Clients:
         """The smart clients that see a DN of this node: an owned one, or a Routing Point or trunk."""
         return [
             conn
-            for conn, node_dns in self._bulk.items()
-            if (node_dns or not node_dn) and in_ranges(dn, self.table[conn].ranges)
+            for conn, client in self._bulk.items()
+            if (client.node_dns or not node_dn) and dn not in client.untold and in_ranges(dn, client.ranges)
         ]
 
     def may_touch(self, client: Client, dn: str) -> bool:
@@ -196,8 +216,14 @@ class Clients:
 
     def answer(self, now: int, conn: int, ref: int, event: Message, out: list[AnyOutput]) -> None:
         """Answer one client by an event of its own."""
-        attributes = {**event.attributes, **self._edge.stamps.whole(now)}
-        self._edge.send(now, conn, Message(event.id, ref, attributes), out)
+        self.tell(now, conn, ref, event.id, dict(event.attributes), out)
+
+    def tell(
+        self, now: int, conn: int, ref: int, kind: int, attributes: dict[int, Value], out: list[AnyOutput]
+    ) -> None:
+        """Send one client an event of its own, of attributes that were made for it."""
+        attributes.update(self._edge.stamps.whole(now))
+        self._edge.send(now, conn, Message(kind, ref, attributes), out)
 
     def answer_server_info(self, now: int, conn: int, ref: int, out: list[AnyOutput]) -> None:
         """Answer RequestQueryServer."""

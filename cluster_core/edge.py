@@ -254,7 +254,13 @@ class Edge:
 
     def send(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
         """Send one message to one stream, if it is still open."""
-        self.send_frame(now, (conn,), encode(message), out)
+        stream = self._open.get(conn)
+        if stream is None or (stream.masked and not stream.session.wants(message.id, message.ref)):
+            return
+        frame = encode(message)
+        if len(frame) > LIMITS.frame:
+            raise LocalError(f"frame of {len(frame)} octets, at most {LIMITS.frame}")
+        out.append(Send(stream.subsystem, (conn,), (frame,)))
 
     def send_frame(self, now: int, conns: Sequence[int], frame: bytes, out: list[AnyOutput]) -> None:
         """Send one encoded message to streams of one port; those that are not open, or mask it, are left out.
@@ -288,6 +294,11 @@ class Edge:
             stream.session.queued(now, octets, said)
             self._sort(conn, said, out)
             self._rearm(conn)
+
+    def unread(self, conn: int) -> int:
+        """How many octets wait for the peer, as the host said last."""
+        stream = self.streams.get(conn)
+        return 0 if stream is None else stream.session.unread
 
     def close(self, now: int, conn: int, why: str, out: list[AnyOutput]) -> None:
         """Close a stream from our side, or give up dialling it; it is forgotten at once."""

@@ -13,6 +13,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: int = 2_048
     registrations_per_client: int = 200_000
+    bulk_dns_at_once: int = 500
+    bulk_wait_us: int = 10 * MILLISECOND_US
     calls: int = 10_000
     calls_per_dn: int = 16
     user_data_bytes: int = 16_000

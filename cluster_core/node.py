@@ -103,6 +103,7 @@ class ClusterNode:
             "linkreq": links.request_timeout,
             "binding": self.t_controller.owned.binding_timeout,
             "waiting": self.t_controller.registrations.waiting_timeout,
+            "bulk": self.t_controller.registrations.bulk_timeout,
             "ring": self.session_controller.delivery.ring_timeout,
             "route": self.session_controller.routing.route_timeout,
             "parting": self.session_controller.transfers.parting_timeout,
@@ -187,8 +188,8 @@ class ClusterNode:
         """Assert every invariant that ties the tables together; for tests, the simulator and after a fault."""
         self._edge.sip.check()
         check_calls(self.session_controller.calls, self.store)
-        check_streams(self.t_controller.streams, self.store)
         check_transfers(self.session_controller.calls, self.session_controller.legs)
+        check_streams(self.t_controller.streams, self.store)
         check_clients(self._clients, self._edge)
 
     def _wall_clock(self, now: int, given: WallClock, out: list[AnyOutput]) -> None:
@@ -241,13 +242,15 @@ class ClusterNode:
             self._edge.tlib_out.append((conn, Gone(listener)))
 
     def _tlib(self, now: int, conn: int, record: object, out: list[AnyOutput]) -> None:
+        stream = self._edge.streams.get(conn)
+        client = self._clients.table.get(conn)
         if isinstance(record, Gone):
             self._gone(now, conn, record.listener, out)
+        elif stream is None:
             return
-        stream = self._edge.streams.get(conn)
-        if stream is None:
-            return
-        if isinstance(record, Greeted):
+        elif isinstance(record, Incoming) and client is not None and client.role is not ClientRole.PEER:
+            self._request(now, client, record, out)
+        elif isinstance(record, Greeted):
             self._greeted(now, conn, record, out)
         elif stream.listener == "smartproxy-link":
             if isinstance(record, Linked):
@@ -257,11 +260,7 @@ class ClusterNode:
         elif isinstance(record, Linked):
             self.t_controller.links.linked(now, conn, record.message, out)
         elif isinstance(record, Incoming):
-            client = self._clients.table.get(conn)
-            if client is None or client.role is ClientRole.PEER:
-                self.t_controller.links.incoming(now, conn, record.message, out)
-            else:
-                self._request(now, client, record, out)
+            self.t_controller.links.incoming(now, conn, record.message, out)
 
     def _greeted(self, now: int, conn: int, record: Greeted, out: list[AnyOutput]) -> None:
         client = self._clients.greeted(now, conn, record, out)

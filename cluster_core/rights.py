@@ -144,7 +144,11 @@ LISTENER_ROLES: dict[str, tuple[ClientRole, ...]] = {
 """Which roles each T-Library listener serves (seed, modules; design 6)."""
 
 _QUERIES = (MessageType.RequestQueryServer, MessageType.RequestSetInputMask)
-_REGISTRATION = (MessageType.RequestRegisterAddress, MessageType.RequestUnregisterAddress)
+_REGISTRATION = (
+    MessageType.RequestRegisterAddress,
+    MessageType.RequestUnregisterAddress,
+    MessageType.RequestQueryAddress,
+)
 _CALL_CONTROL = (
     MessageType.RequestMakeCall,
     MessageType.RequestAnswerCall,

@@ -118,6 +118,10 @@ class SmartProxy:
             self._clients.answer_server_info(now, client.conn, message.ref, out)
         elif message.id == MessageType.RequestUnregisterAddress:
             self._addresses.unregister(now, client, message, out)
+        elif message.id == MessageType.RequestQueryAddress:
+            if dn := self._addresses.query(now, client, message, out):
+                info = message.number(Attribute.AddressInfoType)
+                self._watch.answer_query(now, client.conn, message.ref, info, dn, self.view(dn), out)
         elif dn := self._addresses.register(now, client, message, out):
             self._watch.answer(now, client.conn, message.ref, dn, self.view(dn), out)
 

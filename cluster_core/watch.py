@@ -5,14 +5,23 @@ EventRegistered without a ReferenceID is a Snapshot: the client's picture of the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cluster_core.clients import Clients
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
 from cluster_core.picture import Picture, difference, extensions, same_view
 from cluster_core.settings import DnType
-from tlib_proto import AddressInfoType, AddressType, Attribute, Message, MessageType, Value
+from tlib_proto import (
+    AddressInfoType,
+    AddressStatus,
+    AddressType,
+    Attribute,
+    Message,
+    MessageType,
+    PartyState,
+    Value,
+)
 
 ADDRESS_TYPES = {
     DnType.EXTENSION: int(AddressType.DN),
@@ -22,6 +31,37 @@ ADDRESS_TYPES = {
 }
 _UNKNOWN = int(AddressType.Unknown)
 _DN_STATUS = int(AddressInfoType.DNStatus)
+_REGISTERED = int(MessageType.EventRegistered)
+
+
+def agent_status(picture: Picture) -> int:
+    """AgentStatus of a picture: 0 logged out, 2 ready, 3 not ready (published)."""
+    return (2 if picture.ready else 3) if picture.agent_id else 0
+
+
+def address_status(picture: Picture) -> int:
+    """AddressStatus of a picture: what its oldest call is doing, idle without one (published numbers)."""
+    for call in picture.calls.values():
+        return _STATUS.get(call.state & _STATE, AddressStatus.Origination)
+    return AddressStatus.Idle
+
+
+_STATE = 0xF
+_STATUS: dict[int, AddressStatus] = {
+    PartyState.Connected: AddressStatus.Talking,
+    PartyState.Alerting: AddressStatus.Ringing,
+    PartyState.Held: AddressStatus.Held,
+    PartyState.Queued: AddressStatus.Ringing,
+}
+INFO: dict[int, Callable[[DnType, Picture], int]] = {
+    AddressInfoType.AddressStatus: lambda kind, picture: int(address_status(picture)),
+    AddressInfoType.AgentStatus: lambda kind, picture: agent_status(picture),
+    AddressInfoType.AddressType: lambda kind, picture: ADDRESS_TYPES[kind],
+    AddressInfoType.CallsQuery: lambda kind, picture: len(picture.calls),
+    AddressInfoType.DNStatus: lambda kind, picture: int(picture.in_service),
+    AddressInfoType.QueueStatus: lambda kind, picture: int(picture.in_service),
+}
+"""What RequestQueryAddress may ask for (AddressInfoType), and what AddressInfoStatus then says (ours)."""
 
 
 def placed(picture: Picture, event: Message) -> Message:
@@ -57,6 +97,10 @@ class Watch:
 
     def registered(self, dn: str, picture: Picture) -> Message:
         """EventRegistered: the whole picture of a DN, as the answer to a query of its status has it."""
+        return Message(MessageType.EventRegistered, 0, self.told(dn, picture))
+
+    def told(self, dn: str, picture: Picture) -> dict[int, Value]:
+        """The whole picture of a DN, as attributes of an answer."""
         settings = self._core.settings.dns.get(dn)
         attributes: dict[int, Value] = {
             Attribute.ThisDN: dn,
@@ -67,12 +111,25 @@ class Watch:
         }
         if picture.agent_id:
             attributes[Attribute.AgentID] = picture.agent_id
-        return Message(MessageType.EventRegistered, 0, attributes)
+        return attributes
 
     def answer(self, now: int, conn: int, ref: int, dn: str, picture: Picture, out: list[AnyOutput]) -> None:
         """Answer one client's registration with the picture."""
-        attributes = {**self.registered(dn, picture).attributes, **place_of(picture)}
-        self._clients.answer(now, conn, ref, Message(MessageType.EventRegistered, 0, attributes), out)
+        attributes = self.told(dn, picture)
+        attributes.update(place_of(picture))
+        self._clients.tell(now, conn, ref, _REGISTERED, attributes, out)
+
+    def answer_query(
+        self, now: int, conn: int, ref: int, info: int, dn: str, picture: Picture, out: list[AnyOutput]
+    ) -> None:
+        """Answer one client's query of a kind of `INFO`: what it asks for, and beside it the whole picture."""
+        attributes = self.told(dn, picture)
+        attributes[Attribute.AddressInfoType] = info
+        attributes[Attribute.AddressInfoStatus] = INFO[info](self._core.settings.dns[dn].type, picture)
+        if info == AddressInfoType.CallsQuery and picture.calls:
+            attributes[Attribute.ConnID] = next(iter(picture.calls))
+        attributes.update(place_of(picture))
+        self._clients.tell(now, conn, ref, MessageType.EventAddressInfo, attributes, out)
 
     def snapshot(self, now: int, conns: list[int], picture: Picture, out: list[AnyOutput]) -> None:
         """Send the whole picture to these streams."""

@@ -37,15 +37,16 @@ Ask = Callable[[Client, argparse.Namespace], Awaitable[Message]]
 
 
 class Verb(msgspec.Struct, frozen=True):
-    """One subcommand: what it asks once the DN is registered (nothing: the registration's answer is the answer),
-    in which role (the first that the port accepts), and its options beside the common ones.
+    """One subcommand: what it asks, in which role (the first that the port accepts), its options beside the common
+    ones, and whether the DN must be registered first.
     """
 
     name: str
     text: str
-    ask: Ask | None
+    ask: Ask
     roles: tuple[str, ...] = ("desktop",)
     options: tuple[str, ...] = ()
+    registers: bool = True
 
 
 def conn_id(text: str) -> int:
@@ -164,8 +165,9 @@ def main(command: str, text: str, verbs: Sequence[Verb], argv: list[str]) -> int
 
 async def _ask(verb: Verb, given: argparse.Namespace, secret: str, tls: ssl.SSLContext | None) -> Message:
     async with await _dial(verb, given, secret, tls) as client:
-        picture = await client.register_address(given.dn)
-        return picture if verb.ask is None else await verb.ask(client, given)
+        if verb.registers:
+            await client.register_address(given.dn)
+        return await verb.ask(client, given)
 
 
 async def _dial(verb: Verb, given: argparse.Namespace, secret: str, tls: ssl.SSLContext | None) -> Client:

@@ -10,9 +10,10 @@ TEXT = "Ask what is known of a DN: its service state, its agent, its calls, and 
 VERBS = (
     Verb(
         "query",
-        "Print the DN's picture: EventRegistered, as a client that registers it is answered.",
-        None,
+        "TQueryAddress for DNStatus: the DN's picture, without a registration.",
+        lambda c, g: c.query_address(g.dn),
         ("desktop", "monitor", "router"),
+        registers=False,
     ),
 )
 

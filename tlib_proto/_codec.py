@@ -237,26 +237,27 @@ def _put_pairs(pairs: KVList, depth: int) -> bytes:
     if depth > 16:
         raise LocalError("key-value list: more than 16 lists inside each other")
     parts = [_H.pack(len(pairs))]
+    put = parts.append
     value: Any
     for key, value in pairs:
         octets = key.encode("utf-8", "surrogateescape")
-        parts.append(_H.pack(len(octets)))
-        parts.append(octets)
+        put(_H.pack(len(octets)))
+        put(octets)
         kind = pair_kind(key, value)
         if kind == 1:
-            parts.append(_BLl.pack(1, 4, value))
+            put(_BLl.pack(1, 4, value))
         elif kind == 3:
             octets = value.encode("utf-8", "surrogateescape")
-            parts.append(_BL.pack(3, len(octets)))
-            parts.append(octets)
+            put(_BL.pack(3, len(octets)))
+            put(octets)
         elif kind == 4:
             octets = _put_pairs(value, depth + 1)
-            parts.append(_BL.pack(4, len(octets)))
-            parts.append(octets)
+            put(_BL.pack(4, len(octets)))
+            put(octets)
         else:
             octets = value
-            parts.append(_BL.pack(5, len(octets)))
-            parts.append(octets)
+            put(_BL.pack(5, len(octets)))
+            put(octets)
     return b"".join(parts)
 
 
@@ -264,7 +265,8 @@ def encode(message: Message) -> bytes:
     """A Message as one frame; LocalError names what the format cannot hold."""
     if len(message.attributes) > 256:
         raise LocalError(f"{message.name}: more than 256 attributes")
-    parts = [b""]
+    parts: list[bytes] = []
+    put = parts.append
     value: Any
     for id, value in message.attributes.items():
         try:
@@ -272,33 +274,32 @@ def encode(message: Message) -> bytes:
             if CLASSES[kind] is not value.__class__:
                 kind = kind_of(id, value)
             if kind == 1:
-                parts.append(_HBBLL.pack(id, 1, 0, 4, value))
+                put(_HBBLL.pack(id, 1, 0, 4, value))
             elif kind == 2:
-                parts.append(_HBBLQ.pack(id, 2, 0, 8, value))
+                put(_HBBLQ.pack(id, 2, 0, 8, value))
             elif kind == 3:
                 octets = value.encode("utf-8", "surrogateescape")
-                parts.append(_HBBL.pack(id, 3, 0, len(octets)))
-                parts.append(octets)
+                put(_HBBL.pack(id, 3, 0, len(octets)))
+                put(octets)
             elif kind == 4:
                 octets = _put_pairs(value, 1)
                 if len(octets) > 65536:
                     raise LocalError(f"{name_of(id)}: more than 65536 octets")
-                parts.append(_HBBL.pack(id, 4, 0, len(octets)))
-                parts.append(octets)
+                put(_HBBL.pack(id, 4, 0, len(octets)))
+                put(octets)
             elif kind == 5:
                 octets = value
-                parts.append(_HBBL.pack(id, 5, 0, len(octets)))
-                parts.append(octets)
+                put(_HBBL.pack(id, 5, 0, len(octets)))
+                put(octets)
             else:
                 octets = value.data
-                parts.append(_HBBL.pack(id, value.type, 0, len(octets)))
-                parts.append(octets)
+                put(_HBBL.pack(id, value.type, 0, len(octets)))
+                put(octets)
         except (error, TypeError, ValueError, AttributeError) as fault:
             where = f"{message.name}, {name_of(id)}"
             raise LocalError(f"{where}: the format cannot hold this value") from fault
-    size = 12 + sum(map(len, parts))
+    body = b"".join(parts)
     try:
-        parts[0] = _LBBHL.pack(size, 1, 0, message.id, message.ref)
+        return _LBBHL.pack(12 + len(body), 1, 0, message.id, message.ref) + body
     except error as fault:
         raise LocalError(f"{message.name}: message id or ReferenceID out of range") from fault
-    return b"".join(parts)

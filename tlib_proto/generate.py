@@ -256,7 +256,7 @@ class _Encoder(_Writer):
                 run.append((_bare(bare.lengthfield).fmtstr[1:], "len(octets)"))
                 self.put(depth, f'octets = {name}.encode("utf-8", "surrogateescape")')
                 self.pack(depth, run)
-                self.put(depth, "parts.append(octets)")
+                self.put(depth, "put(octets)")
             elif isinstance(bare, wire.Region):
                 self.put(depth, *by)
                 self.switch(depth, run, bare)
@@ -267,7 +267,7 @@ class _Encoder(_Writer):
 
     def pack(self, depth: int, run: list[tuple[str, str]]) -> None:
         packer = self.packer("".join(fmt for fmt, _ in run))
-        self.put(depth, f"parts.append({packer}.pack({', '.join(value for _, value in run)}))")
+        self.put(depth, f"put({packer}.pack({', '.join(value for _, value in run)}))")
         run.clear()
 
     def switch(self, depth: int, run: list[tuple[str, str]], region: Any) -> None:
@@ -285,7 +285,7 @@ class _Encoder(_Writer):
                 continue
             self.octets(depth + 1, sub)
             self.pack(depth + 1, [*head, (length, "len(octets)")])
-            self.put(depth + 1, "parts.append(octets)")
+            self.put(depth + 1, "put(octets)")
 
     def octets(self, depth: int, con: Any) -> None:
         if isinstance(con, wire.Text):
@@ -315,6 +315,7 @@ class _Encoder(_Writer):
             f"    if depth > {limit}:",
             f'        raise LocalError("key-value list: more than {limit} lists inside each other")',
             f"    parts = [{count}.pack(len(pairs))]",
+            "    put = parts.append",
             "    value: Any",
             "    for key, value in pairs:",
         )
@@ -336,6 +337,7 @@ class _Encoder(_Writer):
         }
         head.insert(0, (_bare(con.lengthfield).fmtstr[1:], "size"))
         fmt = "".join(part for part, _ in head)
+        head[0] = (head[0][0], f"{struct.calcsize('>' + fmt)} + len(body)")
         names = ", ".join(name.replace("id", "message.id").replace("ref", "message.ref") for _, name in head)
         self.put(
             0,
@@ -343,7 +345,8 @@ class _Encoder(_Writer):
             '    """A Message as one frame; LocalError names what the format cannot hold."""',
             f"    if len(message.attributes) > {listing.limit}:",
             f'        raise LocalError(f"{{message.name}}: more than {listing.limit} attributes")',
-            '    parts = [b""]',
+            "    parts: list[bytes] = []",
+            "    put = parts.append",
             "    value: Any",
             "    for id, value in message.attributes.items():",
             "        try:",
@@ -362,12 +365,11 @@ class _Encoder(_Writer):
         )
         self.put(
             1,
-            f"size = {struct.calcsize('>' + fmt)} + sum(map(len, parts))",
+            'body = b"".join(parts)',
             "try:",
-            f"    parts[0] = {self.packer(fmt)}.pack({names})",
+            f"    return {self.packer(fmt)}.pack({names}) + body",
             "except error as fault:",
             '    raise LocalError(f"{message.name}: message id or ReferenceID out of range") from fault',
-            'return b"".join(parts)',
         )
 
 

@@ -23,7 +23,7 @@ from .mask import MASK_SIZE, has
 from .messages import MESSAGE_NAMES, MessageType
 from .records import Ended, Greeted, Hello, Incoming, Linked, Message, Output, Value, Write
 from .resume import position, position_of
-from .tables import CALLS, PEER_TABLES, Act, Call, EndKind, Role, State, classify
+from .tables import CALLS, PEER_TABLES, Act, Call, EndKind, Input, Role, State, classify
 
 Stamp: TypeAlias = Callable[[int], "dict[int, Value]"]
 """What every event of a server carries besides its own, at a time: when it is, its number, the server's start."""
@@ -32,6 +32,7 @@ _LENGTH = 4
 _TEXT_START = re.compile(rb"[A-Z]{3}[A-Z /]")
 _TLS_START = b"\x16\x03"
 _MAX_REF = 0xFFFFFFFF
+_INPUTS = {number: classify(number, True) for number in MESSAGE_NAMES}
 _ALWAYS = frozenset((MessageType.EventLinkConnected, MessageType.EventLinkDisconnected))
 
 
@@ -64,6 +65,11 @@ class _Session:
     def state(self) -> State:
         """State of the session (`tables.State`)."""
         return self._state
+
+    @property
+    def unread(self) -> int:
+        """How many octets wait for the peer, as `queued` said last."""
+        return self._queued
 
     def receive_data(self, now: int, data: bytes, out: list[Output]) -> None:
         """Octets of any number from the peer; what they mean is appended to `out`."""
@@ -230,7 +236,7 @@ class _Session:
     # -- messages -----------------------------------------------------------------------------------------
 
     def _message(self, message: Message, out: list[Output]) -> None:
-        what = classify(message.id, message.id in MESSAGE_NAMES)
+        what = _INPUTS.get(message.id, Input.UNKNOWN)
         act, following = self._table[self._state][what]
         if act == Act.DELIVER:
             self._note(message)

@@ -166,6 +166,10 @@ class SessionController:
             self._register(now, client, message, out)
         elif message.id == MessageType.RequestUnregisterAddress:
             self._addresses.unregister(now, client, message, out)
+        elif message.id == MessageType.RequestQueryAddress:
+            if dn := self._addresses.query(now, client, message, out):
+                info = message.number(Attribute.AddressInfoType)
+                self._watch.answer_query(now, client.conn, message.ref, info, dn, self._picture(dn), out)
         elif dn := self._addresses.named(now, client, message, out):
             if dn not in client.registered:
                 self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
@@ -180,9 +184,13 @@ class SessionController:
     def _register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         dn = self._addresses.register(now, client, message, out)
         if dn:
-            picture = Picture(dn=dn, source=self._core.name, owned=False, in_service=True)
-            picture.calls = {view.conn_id: view for view in self.calls.views(dn)}
-            self._watch.answer(now, client.conn, message.ref, dn, picture, out)
+            self._watch.answer(now, client.conn, message.ref, dn, self._picture(dn), out)
+
+    def _picture(self, dn: str) -> Picture:
+        """What this node's calls have on a DN."""
+        picture = Picture(dn=dn, source=self._core.name, owned=False, in_service=True)
+        picture.calls = {view.conn_id: view for view in self.calls.views(dn)}
+        return picture
 
     def _onward(self, now: int, call: CallRecord, out: list[AnyOutput]) -> None:
         self.incoming.onward(now, call, self._plan.find(call.dnis), out)

@@ -58,9 +58,9 @@ class Streams:
             return msgspec.structs.replace(mine, calls=dict(mine.calls))
         seen = self.follower.view(dn)
         if seen is None:
-            view = (
-                self._nothing(dn) if mine is None else msgspec.structs.replace(mine, calls=dict(mine.calls))
-            )
+            if mine is None:
+                return self._nothing(dn)
+            view = msgspec.structs.replace(mine, calls=dict(mine.calls))
         else:
             view = seen
             if mine is not None:
@@ -287,15 +287,25 @@ class Streams:
         """Answer one client's registration with what is known of the DN."""
         self._watch.answer(now, conn, ref, dn, self.view(dn), out)
 
-    def bulk_snapshot(self, now: int, client: Client, node_dns: bool, out: list[AnyOutput]) -> None:
-        """Send a smart client one EventRegistered for each DN that it sees here."""
-        for dn, picture in self.mine.items():
-            if picture.owned and self._clients.may_touch(client, dn):
-                self._watch.snapshot(now, [client.conn], picture, out)
+    def answer_query(self, now: int, conn: int, ref: int, info: int, dn: str, out: list[AnyOutput]) -> None:
+        """Answer one client's query of that kind with what is known of the DN."""
+        self._watch.answer_query(now, conn, ref, info, dn, self.view(dn), out)
+
+    def seen_by(self, client: Client, node_dns: bool) -> list[str]:
+        """The DNs that a smart client sees here: owned ones, with `node_dns` Routing Points and trunks too."""
+        owned = [dn for dn, picture in self.mine.items() if picture.owned]
         if node_dns:
-            for dn, settings in self._core.settings.dns.items():
-                if settings.type in NODE_DNS and self._clients.may_touch(client, dn):
-                    self._watch.snapshot(now, [client.conn], self.mine.get(dn) or self._nothing(dn), out)
+            owned += [dn for dn, settings in self._core.settings.dns.items() if settings.type in NODE_DNS]
+        return [dn for dn in owned if self._clients.may_touch(client, dn)]
+
+    def tell_seen(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+        """Send a smart client the picture of a DN, if it still is one that it sees here."""
+        picture = self.mine.get(dn)
+        if self.is_node_dn(dn):
+            picture = picture or self._nothing(dn)
+        elif picture is None or not picture.owned:
+            return
+        self._watch.answer(now, client.conn, 0, dn, picture, out)
 
     def _originate(self, now: int, dn: str, conn_id: int, out: list[AnyOutput]) -> Picture:
         """Begin a stream of this node's own; the call of that ConnID is as it was before the event that begins it."""

@@ -21,6 +21,7 @@ M = MessageType
 CONN = "0010000000000001"
 ANSWERS = {
     M.RequestRegisterAddress: M.EventRegistered,
+    M.RequestQueryAddress: M.EventAddressInfo,
     M.RequestAgentLogin: M.EventAgentLogin,
     M.RequestAgentLogout: M.EventAgentLogout,
     M.RequestAgentReady: M.EventAgentReady,
@@ -100,10 +101,10 @@ def running() -> Iterator[Served]:
         (f"call retrieve --conn {CONN}", M.RequestRetrieveCall, {"ConnID": int(CONN, 16)}),
         (f"call route --conn {CONN} --to 1002", M.RequestRouteCall, {"OtherDN": "1002"}),
         (f"call attach --conn {CONN} --data k=v", M.RequestAttachUserData, {"UserData": (("k", "v"),)}),
-        ("dn query", M.RequestRegisterAddress, {}),
+        ("dn query", M.RequestQueryAddress, {"AddressInfoType": 17}),
     ],
 )
-def test_each_verb_registers_the_dn_then_asks_and_prints_the_answer(
+def test_each_verb_registers_the_dn_if_it_must_then_asks_and_prints_the_answer(
     server: Served, capsys: pytest.CaptureFixture[str], command: str, request_id: M, carries: dict[str, object]
 ) -> None:
     words = command.split()
@@ -111,8 +112,8 @@ def test_each_verb_registers_the_dn_then_asks_and_prints_the_answer(
     answer = json.loads(capsys.readouterr().out)
     assert answer["event"] == ANSWERS[request_id].name
     assert answer["this_dn"] == "1001"
-    assert server.asked[0].id == M.RequestRegisterAddress
-    assert server.asked[-1].id == request_id
+    registered = [] if command == "dn query" else [M.RequestRegisterAddress]
+    assert [message.id for message in server.asked] == [*registered, request_id]
     assert {key: server.asked[-1].get(Attribute[key]) for key in carries} == carries
     hello = server.connections[0].hello
     assert hello is not None
