@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from cluster_core.limits import Limits
 from cluster_core.settings import (
@@ -93,7 +97,10 @@ def _member(ports: list[str]) -> MemberSettings:
 
 
 class Cluster:
-    """A running cluster, and who was told to use it; every client is checked by `check`."""
+    """A running cluster, and who was told to use it; every client is checked by `check`.
+
+    `options` are those of DNs, by name, that differ from the usual ones.
+    """
 
     def __init__(
         self,
@@ -104,8 +111,11 @@ class Cluster:
         limits: Limits | None = None,
         strict: bool = True,
         phones: int = 4,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        self.world = World(seed, settings(nodes, optimised=optimised, limits=limits, phones=phones), strict=strict)
+        made = settings(nodes, optimised=optimised, limits=limits, phones=phones)
+        dns = {dn: msgspec.structs.replace(known, **(options or {}).get(dn, {})) for dn, known in made.dns.items()}
+        self.world = World(seed, msgspec.structs.replace(made, dns=dns), strict=strict)
         self.hosts = self.world.hosts
         self.clients: list[Client] = []
         self.phones: dict[str, Phone] = {}

@@ -6,9 +6,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import msgspec
-
-from cluster_core.settings import ClusterSettings
 from sip_proto import (
     Acked,
     Answered,
@@ -266,9 +263,3 @@ def phone(cluster: Cluster, number: str, node: str = "n1", **settings: Any) -> S
     cluster.world.until(lambda: cluster.owner(number) is not None)
     cluster.settle()
     return made
-
-
-def with_options(settings: ClusterSettings, number: str, **options: Any) -> ClusterSettings:
-    """The same cluster, in which a DN has these options."""
-    changed = msgspec.structs.replace(settings.dns[number], **options)
-    return msgspec.structs.replace(settings, dns={**settings.dns, number: changed})
