@@ -134,6 +134,17 @@ class Clients:
         self._core.store.drop("sessions", client.session_id)
         return client
 
+    def disconnect_all(self, now: int, out: list[AnyOutput]) -> None:
+        """The node stops: every client is told so before its stream is closed; peers know it by other ways."""
+        refusal = REFUSALS[Condition.NODE_STOPS]
+        for conn, client in list(self.table.items()):
+            if client.role is not ClientRole.PEER:
+                about: dict[int, int | str] = {
+                    Attribute.SessionID: client.session_id,
+                    Attribute.NodeName: self._core.name,
+                }
+                self._edge.disconnect(now, conn, about, refusal.code, refusal.text, out)
+
     def register(self, client: Client, dn: str, mode: int) -> bool:
         """Let a client watch a DN on its port; False when it watches too many."""
         if (

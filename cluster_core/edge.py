@@ -252,6 +252,16 @@ class Edge:
         session.refuse(now, code, text, said)
         self._sort(conn, said, out)
 
+    def disconnect(
+        self, now: int, conn: int, attributes: dict[int, int | str], code: int, text: str, out: list[AnyOutput]
+    ) -> None:
+        """Tell a client by EventLinkDisconnected, with the reason, and close."""
+        said: list[TlibRecord] = []
+        session = self.streams[conn].session
+        assert isinstance(session, ServerSession)
+        session.disconnect(now, dict(attributes), said, code, text)
+        self._sort(conn, said, out)
+
     def send(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
         """Send one message to one stream, if it is still open."""
         stream = self._open.get(conn)

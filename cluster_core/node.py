@@ -221,6 +221,7 @@ class ClusterNode:
             self.smart_proxy.stop(now, out)
             self.t_controller.links.stop(now, out)
             self.t_controller.ownership.leave(now, out)
+            self._clients.disconnect_all(now, out)
             return
         text = " ".join((given.command, *given.arguments))[:200]
         out.append(Fault(Subsystem.MAIN, "operator-command", f"not understood: {text!r}"))

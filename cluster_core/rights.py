@@ -46,6 +46,7 @@ class Condition(StrEnum):
     USER_DATA_TOO_LARGE = "user-data-too-large"
     LINK_REFUSED = "link-refused"
     NODE_UNREACHABLE = "node-unreachable"
+    NODE_STOPS = "node-stops"
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -121,6 +122,7 @@ REFUSALS: dict[Condition, Refusal] = {
     Condition.LINK_REFUSED: Refusal(
         ErrorCode.SECURITY_VIOLATION, "This node does not take a link from there", _OURS
     ),
+    Condition.NODE_STOPS: Refusal(ErrorCode.OUT_OF_SERVICE, "The node stops", _OURS),
     Condition.NODE_UNREACHABLE: Refusal(
         ErrorCode.NO_SWITCH, "The node that would do it is out of reach", _OURS
     ),
