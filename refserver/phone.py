@@ -38,7 +38,8 @@ class Phone(WatchSide):
     `talk` says whether it answers on NOTIFY `Event: talk`; without it such a NOTIFY is refused with 489. `busy`
     refuses every call with 486, and may change. A `direct` phone calls a URI's own address instead of the registrar.
     `reliable` is whether its calls have their 1xx acknowledged ("no", "supported", "required"); a phone that is not
-    `transferable` refuses REFER with 603.
+    `transferable` refuses REFER with 603. `session_s` is the interval of its session timers, 0 for none;
+    `min_session_s`, 90 or more, the least that it lets a peer ask for.
     Methods without a call number act on the newest call. Events are kept, unread, up to a bound.
     """
 

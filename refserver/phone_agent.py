@@ -66,6 +66,8 @@ class PhoneAgent:
         busy: bool = False,
         direct: bool = False,
         reliable: str = "supported",
+        session_s: int = 1800,
+        min_session_s: int = 90,
         transferable: bool = True,
         algorithms: Sequence[str] = ALGORITHMS,
         told: Callable[[PhoneEvent], None] | None = None,
@@ -83,6 +85,8 @@ class PhoneAgent:
         self._trace = trace
         self._direct = direct
         self._reliable = reliable
+        self._session_s = session_s
+        self._min_session_s = min_session_s
         self.transferable = transferable
         self._algorithms = tuple(algorithms)
         self._told = told
@@ -117,6 +121,8 @@ class PhoneAgent:
             allow=ALLOW,
             supported=SUPPORTED,
             reliable=self._reliable,
+            session_s=self._session_s,
+            min_session_s=self._min_session_s,
         )
 
     def datagram_came(self, data: bytes, source: Address) -> None:

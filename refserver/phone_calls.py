@@ -15,6 +15,7 @@ from sip_proto import (
     Acked,
     Answered,
     Cancelled,
+    DialogChanged,
     Ended,
     Failed,
     Invited,
@@ -24,6 +25,7 @@ from sip_proto import (
     OfferRefused,
     Output,
     Pracked,
+    Refreshed,
     Request,
     Requested,
     Ringing,
@@ -78,6 +80,10 @@ class CallSide(PhoneAgent):
             self._acked(item)
         elif isinstance(item, Pracked):
             self._described(item.leg, item.request.body)
+        elif isinstance(item, Refreshed):
+            self._described(item.leg, item.response.body)
+        elif isinstance(item, DialogChanged):
+            self._dialog_changed(item)
         elif isinstance(item, Cancelled):
             self._gone(item.leg, Kind.CANCELLED, text=item.why)
         elif isinstance(item, Ended):
@@ -214,7 +220,7 @@ class CallSide(PhoneAgent):
             call.media.read(item.response.body)
         call.described = True
         self._endpoint.ack(self._now(), item.leg, out, body=body)
-        self._tell(Kind.ESTABLISHED, call, item.response.status)
+        self._tell(Kind.ESTABLISHED, call, item.response.status, detail=_session_of(call))
         self._heard_of(call, item.response.status, item.response.reason, out)
 
     def _heard_of(self, call: PhoneCall, status: int, reason: str, out: list[Output]) -> None:
@@ -276,7 +282,14 @@ class CallSide(PhoneAgent):
         call = self._call_of(item.leg)
         if call is not None and call.state == CallState.ANSWERED:
             call.state = CallState.ESTABLISHED
-            self._tell(Kind.ESTABLISHED, call, 200)
+            self._tell(Kind.ESTABLISHED, call, 200, detail=_session_of(call))
+
+    def _dialog_changed(self, item: DialogChanged) -> None:
+        call = self._call_of(item.dialog.leg)
+        if call is not None:
+            call.target = item.dialog.remote_target
+            call.session_s = item.dialog.session_s
+            call.refreshes = item.dialog.refresher
 
     def _described(self, leg: int, body: bytes) -> None:
         """The peer's answer to an offer of ours in a 1xx or a 2xx, if there is one."""
@@ -401,6 +414,13 @@ class CallSide(PhoneAgent):
         after = call.media.held_by_peer
         if after != before:
             self._tell(Kind.HELD_BY_PEER if after else Kind.RETRIEVED_BY_PEER, call)
+
+
+def _session_of(call: PhoneCall) -> dict[str, str | int]:
+    """What was agreed of the call's session timer."""
+    if not call.session_s:
+        return {}
+    return {"session_s": call.session_s, "refresher": "phone" if call.refreshes else "peer"}
 
 
 def _wants_answer(request: Request) -> bool:

@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--busy", action="store_true", help="refuse every call with 486")
     made.add_argument("--direct", action="store_true", help="a call goes to its URI's address, not to the server")
     made.add_argument("--reliable", choices=RELIABLE, default="supported", help="its calls' 1xx; default: supported")
+    made.add_argument("--session", type=int, default=1800, metavar="S", help="seconds of a session timer; 0: none")
+    made.add_argument("--min-session", type=int, default=90, metavar="S", help="the least that a peer may ask for")
     made.add_argument("--no-transfer", action="store_true", help="refuse REFER")
     made.add_argument("--call", metavar="NUMBER", help="call this number or SIP URI")
     made.add_argument("--script", metavar="FILE", help="do these commands, then end; - reads standard input")
@@ -219,6 +221,8 @@ async def run(given: argparse.Namespace, password: str, script: list[Given] | No
         busy=given.busy,
         direct=given.direct,
         reliable=given.reliable,
+        session_s=given.session,
+        min_session_s=given.min_session,
         transferable=not given.no_transfer,
         told=console.told,
     )
@@ -269,6 +273,10 @@ def main(argv: list[str]) -> int:
     if not 1 <= given.expires <= 86_400:
         print("refserver phone: --expires: from 1 to 86400 seconds", file=sys.stderr)
         return EXIT_USAGE
+    for name, seconds in (("--session", given.session), ("--min-session", given.min_session)):
+        if not 90 <= seconds <= 86_400 and (seconds or name == "--min-session"):
+            print(f"refserver phone: {name}: from 90 to 86400 seconds", file=sys.stderr)
+            return EXIT_USAGE
     script = None
     if given.script:
         try:

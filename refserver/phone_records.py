@@ -107,3 +107,5 @@ class PhoneCall(msgspec.Struct, eq=False):
     reliable: str | None = None
     target: str = ""
     referral: int = 0
+    session_s: int = 0
+    refreshes: bool = False

@@ -10,7 +10,6 @@ from refserver.phone_agent import MAX_CALLS, Kind, Lines
 from refserver.phone_messages import MessageSide
 from refserver.phone_records import CallState, PhoneCall, PhoneError, PhoneTimeout
 from sip_proto import (
-    DialogChanged,
     DialogId,
     Invited,
     LocalError,
@@ -53,10 +52,6 @@ class TransferSide(MessageSide):
                 self._tell(Kind.TRANSFER_PROGRESS, transfer.call, item.status, item.reason)
         elif isinstance(item, ReferEnded):
             self._refer_ended(item, out)
-        elif isinstance(item, DialogChanged):
-            call = self._call_of(item.dialog.leg)
-            if call is not None:
-                call.target = item.dialog.remote_target
         else:
             super()._heard(item, out)
 

@@ -359,3 +359,40 @@ def test_a_phone_says_what_it_can() -> None:
             assert ours.requests("INVITE")[0].get("Require") is None
 
     run(body)
+
+
+def test_a_session_timer_is_agreed_and_told_with_who_refreshes() -> None:
+    async def body() -> None:
+        async with pair({"session_s": 600}, auto_answer=True) as (caller, callee, ours, _):
+            await caller.call("1002")
+            assert ours.requests("INVITE")[0].get("Session-Expires") == "600"
+            told = [(await phone.wait_for(Kind.ESTABLISHED)).detail for phone in (caller, callee)]
+            assert [detail["session_s"] for detail in told] == [600, 600]
+            assert {detail["refresher"] for detail in told} == {"phone", "peer"}
+
+    run(body)
+
+
+def test_an_interval_that_is_too_small_for_the_callee_is_asked_for_again() -> None:
+    async def body() -> None:
+        async with pair({"session_s": 90}, auto_answer=True, min_session_s=300) as (caller, callee, ours, theirs):
+            await caller.call("1002")
+            assert (await caller.wait_for(Kind.ESTABLISHED)).detail["session_s"] == 300
+            assert theirs.responses("INVITE", 422)[0].get("Min-SE") == "300"
+            assert [request.cseq[0] for request in ours.requests("INVITE")] == [1, 2]
+            await callee.wait_for(Kind.ESTABLISHED)
+            await callee.hold()
+            assert direction(caller) == (False, True)
+
+    run(body)
+
+
+def test_phones_without_session_timers_say_nothing_of_them() -> None:
+    async def body() -> None:
+        async with pair({"session_s": 0}, auto_answer=True, session_s=0) as (caller, callee, ours, _):
+            await caller.call("1002")
+            assert not (await caller.wait_for(Kind.ESTABLISHED)).detail
+            assert not (await callee.wait_for(Kind.ESTABLISHED)).detail
+            assert ours.requests("INVITE")[0].get("Session-Expires") is None
+
+    run(body)

@@ -41,7 +41,14 @@ def test_an_event_is_one_line_of_text_that_cannot_move_the_cursor() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [["--password-env", "NO_SUCH_VARIABLE_HERE"], ["--expires", "0"], ["--expires", "86401"]]
+    "more",
+    [
+        ["--password-env", "NO_SUCH_VARIABLE_HERE"],
+        ["--expires", "0"],
+        ["--expires", "86401"],
+        ["--session", "89"],
+        ["--min-session", "0"],
+    ],
 )
 def test_wrong_values_are_status_2(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--register", "127.0.0.1:9", "--number", "1", *more]) == 2

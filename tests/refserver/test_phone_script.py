@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from refserver.phone import Phone, PhoneError, PhoneEvent, PhoneEventKind, PhoneTimeout
@@ -22,6 +25,7 @@ from refserver.phone_script import (
 from tests.refserver.test_phone import run, two_phones
 
 Kind = PhoneEventKind
+PAGE = Path(__file__).parents[2] / "docs" / "phone.md"
 
 
 async def do(phone: Phone, line: str) -> Answer:
@@ -200,3 +204,11 @@ def test_a_refusal_names_the_command_its_line_and_the_status() -> None:
 def test_a_peer_is_known_by_its_number(uri: str, user: str) -> None:
     assert user_of(uri) == user
     assert PhoneEvent(Kind.INCOMING, peer=uri).peer == uri
+
+
+def test_the_page_has_every_command_and_every_event() -> None:
+    rows = [line.split("|")[1] for line in PAGE.read_text().splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([a-z-]+)", row)}
+    assert named >= set(COMMANDS)
+    assert named >= {kind.value for kind in Kind}
+    assert named - set(COMMANDS) - {kind.value for kind in Kind} == set()
