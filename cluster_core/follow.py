@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from cluster_core.picture import Picture, apply, merged
+from cluster_core.picture import Picture, apply, merged, same_view
 from tlib_proto import Message
 
 
@@ -42,9 +42,11 @@ class Follower:
         known = self._dns.get(picture.dn, {})
         mine = known.get(picture.source)
         if mine is not None and mine.picture.owned == picture.owned:
-            # after a loss the same place is news: the source is back and nothing has happened
+            # The same place is news after a loss: the source is back and nothing has happened. So it is before a
+            # source's first event: it said that it has nothing, and begins with the calls that it has now.
             at = mine.picture.position
-            if picture.position < at or (picture.position == at and not mine.hidden):
+            begins = not picture.owned and picture.seq == 0 and not same_view(picture, mine.picture)
+            if picture.position < at or (picture.position == at and not mine.hidden and not begins):
                 return False
         if picture.owned and not keep_sources:
             owners = [other.picture for other in known.values() if other.picture.owned]

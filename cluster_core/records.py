@@ -122,7 +122,7 @@ class CallRecord(msgspec.Struct, array_like=True):
 
 
 class PartyRecord(msgspec.Struct, array_like=True):
-    """A party of a call: `kind` is extension, trunk, external or queue; `leg` its SIP leg, 0 without one.
+    """A party of a call: `kind` is extension, trunk, external, node or queue; `leg` its SIP leg, 0 without one.
 
     `role` is a DNRole, `state` a PartyState, `sdp` the last session description that came from the leg; `still` says
     that a program, not the phone itself, holds the call here.

@@ -293,6 +293,7 @@ class SessionController:
     def _dialog_ended(self, now: int, record: DialogEnded, out: list[AnyOutput]) -> None:
         self._core.store.drop("dialogs", record.leg)
         self.talk.gone(now, record.leg, out)
+        self.transfers.gone(record.leg)
 
     def _rejected(self, now: int, record: Rejected, out: list[AnyOutput]) -> None:
         text = f"{record.status} to {record.source[0]}:{record.source[1]}: {record.text}"

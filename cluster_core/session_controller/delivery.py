@@ -86,8 +86,8 @@ class Delivery:
         self.locator.locate(now, target.dn, token, out)
 
     def reach(self, now: int, call: CallRecord, dn: str, binding: Binding, out: list[AnyOutput]) -> None:
-        """Bring a call to somebody outside of the switch, at a place that is known."""
-        self._invite(now, call, dn, "external", binding, out)
+        """Bring a call to another node, to a call there that it is to go on with."""
+        self._invite(now, call, dn, "node", binding, out)
 
     def route(
         self, now: int, call: CallRecord, target: Target, cause: Cause | None, out: list[AnyOutput]

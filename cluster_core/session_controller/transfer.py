@@ -241,7 +241,10 @@ class Transfers:
             self._refuse(now, given, 403)
         elif (target := self._movable(second)) is None:
             self._refuse(now, given, 481, "Not Answered")
-        elif target.dn == other.dn and target.kind == other.kind == "extension":
+        elif other.kind == target.kind == "node":
+            # Nobody would ever hang up.
+            self._refuse(now, given, 403)
+        elif other.dn == target.dn and other.kind == target.kind == "extension":
             self._refuse(now, given, 403)
         elif self._accept(now, given):
             if second.state == HELD and party.state != HELD:
@@ -262,7 +265,7 @@ class Transfers:
         """The other call lives on another node, and stays there: an INVITE with Replaces brings this one to it."""
         dn = user_of(given.refer_to)
         node = next((node for node in self._core.settings.nodes if node.number == number), None)
-        if node is None or not dn:
+        if node is None or not dn or stays.kind == "node":
             self._refuse(now, given, 481, "No Such Dialog")
         elif self._accept(now, given):
             headers = (
@@ -321,9 +324,7 @@ class Transfers:
             return
         role = DNRole(replaced.role)
         self._calls.transfers[call.conn_id] = Transfer(replaced.dn, replaced.party, stays.party)
-        comes = self._calls.add(
-            call, caller, "extension" if kind == "extension" else "external", role, given.leg, stays.dn
-        )
+        comes = self._calls.add(call, caller, kind, role, given.leg, stays.dn)
         comes.sdp = offer
         step = PartyInput.DIAL if role is DNRole.Origination else PartyInput.RING
         self._calls.step(now, comes, step, out, CallState.Transferred, **self._calls.third(call))
@@ -358,7 +359,9 @@ class Transfers:
                 by = parse_name_addr(given.request.get("Referred-By") or "").uri
             except ParseError:
                 return False
-            return replaced.kind == "extension" and user_of(by) == replaced.dn
+            # Of two legs to other nodes alone nobody would ever hang up.
+            far = (other := self._calls.other(replaced)) is not None and other.kind == "node"
+            return replaced.kind == "extension" and user_of(by) == replaced.dn and not far
         return kind == "extension" and caller != replaced.other_dn
 
     def _replaceable(self, party: PartyRecord) -> PartyRecord | None:

@@ -47,6 +47,17 @@ def test_a_snapshot_makes_a_dn_known():
     assert not follower.hidden("1001", "n2")
 
 
+def test_a_source_that_had_nothing_begins_with_calls_at_its_first_place():
+    follower = Follower()
+    calls = {7: CallView(7, 1, int(PartyState.Connected), "1002", "n1")}
+    assert follower.snapshot(unowned(seq=0))
+    assert not follower.snapshot(unowned(seq=0))
+    assert follower.snapshot(unowned(seq=0, calls=calls))
+    view = follower.view("1001")
+    assert view is not None
+    assert view.calls == calls
+
+
 @pytest.mark.parametrize(
     ("place", "taken"),
     [

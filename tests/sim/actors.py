@@ -362,6 +362,8 @@ class Phone:
             expires_s=expires_s,
             headers=headers,
         )
+        if not any(name == "Authorization" for name, _ in headers):
+            self._challenged = False
         self.watches[watch] = (number, event)
         self._watch_headers = tuple(pair for pair in headers if pair[0] == "Accept")
         self.lamps[number] = DialogPicture()

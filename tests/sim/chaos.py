@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from cluster_core.settings import ClientRole
 from sip_proto import LocalError
@@ -91,6 +92,10 @@ class Chaos:
                 self.pick_up,
                 self.hang_up,
                 self.hold,
+                self.transfer,
+                self.transfer,
+                self.take_over,
+                self.watch,
                 self.agent,
                 self.call_control,
                 self.call_control,
@@ -127,6 +132,33 @@ class Chaos:
         talking = [leg for leg, state in phone.calls.items() if state == "talking"]
         if talking:
             phone.hold(self.rng.choice(("sendonly", "sendrecv", "inactive")), talking[0])
+
+    def transfer(self) -> None:
+        """A phone that has two calls brings the others together, one that has one hands it on."""
+        phone = self.rng.choice([*self.phones, *self.phones, self.pstn])
+        talking = [leg for leg, state in phone.calls.items() if state == "talking"]
+        if len(talking) > 1:
+            phone.transfer(self.rng.choice(NUMBERS[:3]), talking[0], to_leg=talking[1])
+        elif talking:
+            phone.transfer(self.rng.choice(NUMBERS), talking[0], silent=self.rng.random() < 0.2)
+        if talking and self.rng.random() < 0.3:
+            phone.hang_up(talking[0])
+
+    def take_over(self) -> None:
+        """A phone puts itself into another one's place."""
+        one, other = self.rng.sample(self.phones, 2)
+        if one.calls:
+            leg = self.rng.choice(list(one.calls))
+            other.take_over(one.number, one.sip.replaces_of(leg))
+
+    def watch(self) -> None:
+        """A phone looks at a lamp or its mailbox, or does not any more."""
+        phone = self.rng.choice(self.phones)
+        if phone.watches and self.rng.random() < 0.5:
+            phone.unwatch(self.rng.choice([number for number, _ in phone.watches.values()]))
+        number, event = self.rng.choice(NUMBERS[:5]), self.rng.choice(("dialog", "dialog", "message-summary"))
+        if len(phone.watches) < 3 and number not in [there for there, _ in phone.watches.values()]:
+            phone.watch(number, event)
 
     def desktop(self) -> Client | None:
         client = self.rng.choice(self.desktops)
@@ -250,6 +282,9 @@ class Chaos:
         # Nobody has done anything since, calls go on: healing alone has to bring everybody together.
         self.cluster.check()
         for phone in [*self.phones, self.pstn]:
+            for number, _ in list(phone.watches.values()):
+                with suppress(LocalError):
+                    phone.unwatch(number)
             phone.on_invite = "486"
             for leg in list(phone.calls):
                 try:

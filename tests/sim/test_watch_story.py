@@ -21,7 +21,6 @@ def watcher(cluster: Cluster, node: str, *numbers: str) -> Phone:
     """Phone 1004 on a node, which watches these DNs."""
     phone = cluster.phone("1004", node)
     for number in numbers:
-        phone._challenged = False
         phone.watch(number)
         cluster.world.until(lambda number=number: any(name == number for name, _ in phone.lit))  # type: ignore[misc]
     return phone
@@ -196,7 +195,6 @@ class TestALamp:
 class TestAMailbox:
     def test_there_is_none_and_the_summary_says_so(self, cluster: Cluster) -> None:
         phone = cluster.phone("1001", "n1")
-        phone._challenged = False
         phone.watch("1001", "message-summary")
         cluster.settle()
         assert phone.mailbox == [
@@ -213,7 +211,7 @@ class TestAMailbox:
 class TestWhoMayWatch:
     def test_a_phone_with_a_wrong_password_does_not(self, cluster: Cluster) -> None:
         phone = cluster.phone("1001", "n1")
-        phone.password, phone._challenged = "wrong", False
+        phone.password = "wrong"
         phone.watch("1002")
         cluster.settle()
         assert phone.said == ["watch 403"]
@@ -229,7 +227,6 @@ class TestWhoMayWatch:
     def test_nor_does_anybody_watch_what_there_is_not(self, cluster: Cluster) -> None:
         phone = cluster.phone("1001", "n1")
         for number, event, status in (("4711", "dialog", 404), ("1002", "presence", 489), ("cluster", "dialog", 404)):
-            phone._challenged = False
             phone.said.clear()
             phone.watch(number, event)
             cluster.settle()
@@ -237,7 +234,6 @@ class TestWhoMayWatch:
 
     def test_a_phone_that_reads_another_kind_of_document_is_told_so(self, cluster: Cluster) -> None:
         phone = cluster.phone("1001", "n1")
-        phone._challenged = False
         phone.watch("1002", "dialog", ("Accept", "text/plain"))
         cluster.settle()
         assert phone.said == ["watch 406"]
@@ -246,7 +242,6 @@ class TestWhoMayWatch:
         cluster = Cluster(1, limits=Limits(watchers_per_dn=2))
         phones = [cluster.phone(number, "n1") for number in ("1001", "1002", "1003")]
         for phone in phones:
-            phone._challenged = False
             phone.watch("8000")
             cluster.settle()
         assert [phone.said for phone in phones] == [[], [], ["watch 503"]]
