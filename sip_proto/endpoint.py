@@ -155,7 +155,7 @@ class Endpoint(ReferralSide):
             elif handle in self._usages:
                 self._usage_due(now, self._usages[handle], timer, out)
             elif handle in self._referrals:
-                self._referral_due(now, self._referrals[handle], out)
+                self._referral_due(now, self._referrals[handle], timer, out)
             elif timer == ACCEPTED_TIMER:
                 self._accept_again(now, self._legs[handle], out)
             elif timer == ACK_TIMER:

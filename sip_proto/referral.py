@@ -1,90 +1,41 @@
 """Transfers in the calls of an Endpoint: REFER both ways, and the reports of what came of it (RFC 3515, RFC 4488)."""
 
-import re
 
 from sip_proto.build import REASONS, Headers, check_texts, header_lines
-from sip_proto.core import ACK_TIMER, name_addr
+from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, name_addr
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Hop
 from sip_proto.headers import parse_number
 from sip_proto.message import Request, Response
-from sip_proto.multipart import parts_of
 from sip_proto.records import Output, Rejected
 from sip_proto.records_referral import ReferAnswered, ReferEnded, ReferProgress, Referred
-from sip_proto.replaces import ReferTo, read_refer_to, replaceable, wanted_dialog, write_replaces
+from sip_proto.refer import Referral, ReferTo, read_refer_to, read_sipfrag
+from sip_proto.replaces import replaceable, wanted_dialog, write_replaces
 from sip_proto.settings import EndpointSettings
 from sip_proto.subscription import OVER, SubscriptionSide, event_of
 from sip_proto.tables import LegInput
-from sip_proto.tables_usage import REFERRAL_TRANSITIONS, ReferralInput, ReferralState
+from sip_proto.tables_usage import ReferralInput, ReferralState
 from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId, read_subscription_state
 
-# The end of a referral has the place of a subscription's.
+# The timers of a referral have the places of a subscription's.
+RENEW_TIMER = ACCEPTED_TIMER
 END_TIMER = ACK_TIMER
 
 _SECOND_US = 1_000_000
 # How long we report, and how long we wait for a report where none says so.
 _REPORTS_S = 600
+# Reports that end sooner are not worth renewing.
+_SHORTEST_S = 30
 # How often the last report goes out when others of the call's requests overtake it.
 _TRIES = 5
 _SIPFRAG = "message/sipfrag;version=2.0"
-_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]*))?(?:\r?\n|\Z)")
 _ASKED = (ReferralState.ASKED, ReferralState.REPORTING)
 _SENT = (ReferralState.ASKING, ReferralState.WATCHING, ReferralState.ANSWER_DUE)
 _UNKNOWN = Rejection(481, "Subscription Does Not Exist")
 _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
-
-
-class Referral:
-    """One REFER and its reports; `number` is its CSeq, `asked` the handle of one that waits for the program (ours)."""
-
-    __slots__ = (
-        "asked",
-        "end",
-        "id",
-        "last",
-        "leg",
-        "number",
-        "reason",
-        "silent",
-        "state",
-        "status",
-        "tries",
-        "until_us",
-    )
-
-    def __init__(self, handle: int, leg: int, state: ReferralState, number: int, *, silent: bool) -> None:
-        self.id = handle
-        self.leg = leg
-        self.state = state
-        self.number = number
-        self.silent = silent
-        self.asked = 0
-        # The last report: a status of 0 is none yet.
-        self.status = 0
-        self.reason = ""
-        self.until_us = 0
-        # Why the reports end; the handle of the last one, and how often it went out.
-        self.end = ""
-        self.last = 0
-        self.tries = 0
-
-    def ask(self, event: ReferralInput) -> ReferralState:
-        """The state that the program's input leads to; LocalError when it has no row."""
-        state = REFERRAL_TRANSITIONS.get((self.state, event))
-        if state is None:
-            raise LocalError(f"referral {self.id} is {self.state.name}: {event.name} cannot be")
-        return state
-
-    def take(self, event: ReferralInput) -> bool:
-        """Enter the state that a peer's input leads to; False when it has no row."""
-        state = REFERRAL_TRANSITIONS.get((self.state, event))
-        if state is None:
-            return False
-        self.state = state
-        return True
 
 
 class ReferralSide(SubscriptionSide):
@@ -231,7 +182,15 @@ class ReferralSide(SubscriptionSide):
         of.remove(referral.id)
         if not of:
             del self._referrals_of[referral.leg]
+        self._timers.cancel(referral.id * 8 + RENEW_TIMER)
         self._timers.cancel(referral.id * 8 + END_TIMER)
+
+    def _watch_until(self, now: int, referral: Referral) -> None:
+        """Wait for reports until they end, and want them for longer before they do."""
+        left_us = referral.until_us - now
+        self._timers.set(referral.id * 8 + END_TIMER, referral.until_us)
+        if left_us >= _SHORTEST_S * _SECOND_US:
+            self._timers.set(referral.id * 8 + RENEW_TIMER, now + left_us // 2)
 
     def _report_until(self, now: int, referral: Referral, expires_s: int) -> None:
         referral.until_us = now + expires_s * _SECOND_US
@@ -262,8 +221,16 @@ class ReferralSide(SubscriptionSide):
             referral.last = tx.handle
             referral.tries += 1
 
-    def _referral_due(self, now: int, referral: Referral, out: list[Output]) -> None:
-        """The time of a referral is over."""
+    def _referral_due(self, now: int, referral: Referral, timer: int, out: list[Output]) -> None:
+        """A timer of a referral fired."""
+        if timer == RENEW_TIMER:
+            leg = self._legs[referral.leg]
+            extra = f"Contact: {leg.dialog.contact}\r\nEvent: refer;id={referral.number}\r\nExpires: {_REPORTS_S}\r\n"
+            self._in_dialog(
+                now, out, leg.dialog, "SUBSCRIBE", Purpose.SUBSCRIBE, extra, leg=referral.id, flow=leg.flow
+            )
+            self._changed(leg, out)
+            return
         before = referral.state
         known = referral.take(ReferralInput.EXPIRED)
         assert known
@@ -299,8 +266,12 @@ class ReferralSide(SubscriptionSide):
             super()._usage_response(now, tx, response, out)
         elif tx.purpose is Purpose.NOTIFY:
             self._reported(now, referral, tx, response.status, out)
-        else:
+        elif tx.method == "REFER":
             self._refer_answered(now, referral, response.status, response, out)
+        elif response.status < 300 and (granted_s := parse_number(response.get("Expires") or "")):
+            # A refusal leaves what is left.
+            referral.until_us = now + granted_s * _SECOND_US
+            self._watch_until(now, referral)
 
     def _usage_lost(self, now: int, tx: ClientTransaction, why: str, out: list[Output]) -> None:
         referral = self._referrals.get(tx.leg)
@@ -308,7 +279,7 @@ class ReferralSide(SubscriptionSide):
             super()._usage_lost(now, tx, why, out)
         elif tx.purpose is Purpose.NOTIFY:
             self._reported(now, referral, tx, 408, out)
-        else:
+        elif tx.method == "REFER":
             self._refer_answered(now, referral, 408 if why == "timeout" else 503, None, out)
 
     def _reported(
@@ -343,8 +314,11 @@ class ReferralSide(SubscriptionSide):
         assert known
         out.append(ReferAnswered(referral.id, referral.leg, status, response))
         if referral.state is ReferralState.WATCHING:
-            until_us = referral.until_us or now + 64 * self._timings.t1_us
-            self._timers.set(referral.id * 8 + END_TIMER, until_us)
+            if referral.until_us:
+                self._watch_until(now, referral)
+            else:
+                # RFC 6665's timer N: no NOTIFY until then, no subscription.
+                self._timers.set(referral.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
             return
         self._drop_referral(referral)
         if status < 300:
@@ -429,7 +403,7 @@ class ReferralSide(SubscriptionSide):
         expires_s = _REPORTS_S if said.expires_s is None else said.expires_s
         referral.until_us = now + max(1, expires_s) * _SECOND_US
         if referral.state is ReferralState.WATCHING:
-            self._timers.set(referral.id * 8 + END_TIMER, referral.until_us)
+            self._watch_until(now, referral)
         return None
 
     def _got_renewal(
@@ -445,16 +419,3 @@ class ReferralSide(SubscriptionSide):
         self._answer(now, tx, 200, out, "", f"Contact: {contact}\r\nExpires: {expires_s}\r\n")
         self._report_until(now, referral, expires_s)
         self._report(now, referral, referral.status, referral.reason, out, "timeout")
-
-
-def read_sipfrag(request: Request) -> tuple[int, str] | None:
-    """Status and reason of the response in a NOTIFY's body, None when there is none (RFC 3420, RFC 3515 section
-    2.4.5)."""
-    try:
-        bodies = [part.body for part in parts_of(request) if part.media_type().essence == "message/sipfrag"]
-    except ParseError:
-        return None
-    found = _STATUS_LINE.match(bodies[0].lstrip(b"\r\n")) if bodies else None
-    if found is None:
-        return None
-    return int(found[1]), (found[2] or b"").decode("utf-8", "surrogateescape").strip(" \t")

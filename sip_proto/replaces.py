@@ -1,14 +1,11 @@
-"""Replaces and Refer-To: which dialog a call takes the place of, and how another is told so (RFC 3891, RFC 3515 section
-2.1)."""
+"""Replaces: which dialog a call takes the place of, and how another is told so (RFC 3891)."""
 
-from typing import NamedTuple
 
 from sip_proto.dialog import Leg
 from sip_proto.errors import ParseError
-from sip_proto.headers import parse_name_addr
 from sip_proto.message import Request
 from sip_proto.tables import LegState
-from sip_proto.uri import header_text, parse_uri, uri_headers, write_uri
+from sip_proto.uri import header_text
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId, read_dialog_id
 
@@ -18,39 +15,6 @@ _BROKEN = Rejection(400, "Bad Replaces")
 _UNKNOWN = Rejection(481, "Call/Transaction Does Not Exist")
 _OVER = Rejection(603, "Decline")
 _CONFIRMED = Rejection(486, "Busy Here")
-
-
-class ReferTo(NamedTuple):
-    """Whom a REFER wants called: the URI without headers and method, the method, the dialog to replace (RFC 3515
-    section 2.1)."""
-
-    uri: str
-    method: str
-    replaces: DialogId | None
-
-
-def read_refer_to(request: Request) -> ReferTo:
-    """The one Refer-To of a REFER; ParseError for none, several, a broken one or a broken Replaces in it (RFC 3515
-    section 2.4.2)."""
-    values = request.get_all("Refer-To")
-    if len(values) != 1:
-        raise ParseError("refer-to", 0, f"{len(values)} Refer-To")
-    text = parse_name_addr(values[0]).uri
-    headers = ""
-    if text[:4].lower() in ("sip:", "sips"):
-        # Phones leave the '@' of the Call-ID in Replaces as it is: the headers are cut off before the user part.
-        place, mark, tail = text.partition("?")
-        if mark and ("@" in place or "@" not in tail):
-            text, headers = place, tail
-    uri = parse_uri(text)
-    found = [value for name, value in uri_headers(uri._replace(headers=headers)) if name.lower() == "replaces"]
-    if len(found) > 1:
-        raise ParseError("refer-to", 0, "two Replaces")
-    method = uri.params.get("method", "INVITE")
-    if "method" in uri.params:
-        params = {name: value for name, value in uri.params.items() if name != "method"}
-        text = write_uri(uri._replace(params=params))
-    return ReferTo(text, method, read_dialog_id(found[0]) if found else None)
 
 
 def write_replaces(dialog: DialogId, *, escaped: bool = False) -> str:
