@@ -603,7 +603,8 @@ class Lamps(Pair):
         elif isinstance(record, NotifyLost):
             self.lost += 1
             self.feed.lost()
-            self.tell()
+            if record.response is None:
+                self.tell()
         elif isinstance(record, Notified):
             self.bodies.append(record.request.body)
             if self.picture.take(parse_dialog_info(record.request.body)) is Taken.HOLE:
