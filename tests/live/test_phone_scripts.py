@@ -52,7 +52,7 @@ def test_the_example_scripts_transfer_a_call(tmp_path: Path) -> None:
             assert agent.told("transferred")
             assert len(expert.told("established")) == 1
             answers = [line["ok"] for program in (caller, agent, expert) for line in program.lines if "ok" in line]
-            assert len(answers) == 20
+            assert len(answers) == 19
             assert all(answers)
 
     run(body)
