@@ -20,7 +20,7 @@ from cluster_core.session_controller.control import Control
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.early import Early
 from cluster_core.session_controller.incoming import Incoming
-from cluster_core.session_controller.legs import Legs
+from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.passing import Passing
 from cluster_core.session_controller.registrar import Registrar
@@ -91,6 +91,7 @@ class SessionController:
         self._addresses = Addresses(core, clients, requests)
         self.making = self.talk.beginner = self.delivery.making = Making(self.calls, self.legs, self.talk)
         self.early = self.delivery.early = Early(self.calls, self.legs, self.talk, self.making)
+        self.delivery.talk = self.talk
         self.making.onward = self._onward
         self.making.broken = self.delivery.broken
         self.delivery.came_back = self.transfers.came_back
@@ -270,7 +271,7 @@ class SessionController:
 
     def _offer_refused(self, now: int, record: OfferRefused, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
-        if record.status in (408, 481):
+        if record.status in (408, 481) and self.legs.stage(record.leg) is Stage.ANSWERED:
             self.legs.gone(record.leg)  # the dialog is over already, Ended follows
         if party is not None and not self.transfers.joins.offer_refused(now, party, record.offer, out):
             self.talk.offer_refused(now, party, record.offer, record.status, out)
@@ -283,8 +284,7 @@ class SessionController:
 
     def _leg_gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         self.legs.gone(leg)
-        self.talk.gone(now, leg, out)
-        self.delivery.gone(leg)
+        self.delivery.gone(now, leg, out)
         self.transfers.gone(leg)
 
     def _dialog_changed(self, now: int, record: DialogChanged, out: list[AnyOutput]) -> None:

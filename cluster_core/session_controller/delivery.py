@@ -20,6 +20,7 @@ from cluster_core.session_controller.early import Early
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGING, PartyInput
+from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Located
 from sip_proto import Response, Ringing
@@ -69,6 +70,7 @@ class Delivery:
         self.naming: Naming
         self.making: Making
         self.early: Early
+        self.talk: Talk
         self.came_back: Callable[[int, CallRecord, int, CallState, list[AnyOutput]], bool]
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
@@ -177,6 +179,7 @@ class Delivery:
         """A phone or trunk that we called has refused, or did not answer."""
         call = self._calls.calls[party.conn_id]
         self._legs.gone(party.leg)
+        self.gone(now, party.leg, out)
         outward = self._outward.get(call.conn_id)
         if outward is not None and party.role == DNRole.Destination and status in _TRY_THE_NEXT:
             self._calls.leave(now, party)
@@ -191,9 +194,10 @@ class Delivery:
             return
         self._give_up(now, call, out, status, _state_of(status))
 
-    def gone(self, leg: int) -> None:
-        """A leg is over: nobody waits for its answer."""
+    def gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        """A leg is over: nobody waits for its answers."""
         self.early.gone(leg)
+        self.talk.gone(now, leg, out)
 
     def ring_timeout(self, now: int, conn_id: int, out: list[AnyOutput]) -> None:
         """Nobody answers."""
@@ -203,6 +207,7 @@ class Delivery:
             for party in self._calls.of(call):
                 if party.role == DNRole.Destination and party.kind != "queue":
                     self._legs.end(now, party.leg, 480)
+                    self.gone(now, party.leg, out)
                     self._calls.leave(now, party)
             self._come_back(now, call, 480, Condition.NO_ANSWER, out)
         else:
@@ -225,13 +230,15 @@ class Delivery:
         A request that waits for something else of the call is refused with `condition`.
         """
         self._stay(call.conn_id)
-        self.making.forget(now, call.conn_id, out)
+        self.making.forget(call.conn_id)
+        legs = [party.leg for party in self._calls.of(call) if party.leg]
+        for leg in legs:
+            self._legs.end(now, leg, _told(status))
+        for leg in legs:
+            self.gone(now, leg, out)
         if call.conn_id in self._routed_by:
             self._requests.fail(now, self._routed_by.pop(call.conn_id), condition, out)
         for party in self._calls.of(call):
-            if party.leg:
-                self._legs.end(now, party.leg, _told(status))
-                self.gone(party.leg)
             for given in (PartyInput.DIAL, PartyInput.ANSWER, PartyInput.HOLD, PartyInput.RETRIEVE):
                 self._requests.fail(now, self._calls.expected(party, given), condition, out, dn=party.dn)
             if party.state == DIALING and state is CallState.Busy:

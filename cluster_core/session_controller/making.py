@@ -111,13 +111,9 @@ class Making:
         made.machine.refused(now, Side.A, status, said)
         self._do(now, call, made, said, out)
 
-    def forget(self, now: int, conn_id: int, out: list[AnyOutput]) -> None:
+    def forget(self, conn_id: int) -> None:
         """The call is over."""
-        made = self._made.pop(conn_id, None)
-        if made is not None:
-            party = self._calls.parties.get(made.parties[Side.A])
-            if party is not None:
-                self._talk.begun(now, party.leg, out)
+        self._made.pop(conn_id, None)
 
     def _brought(self, now: int, call: CallRecord, there: PartyRecord) -> Made:
         """Somebody who talked to another gets who was called for it: as if it had been called without an offer."""
@@ -153,7 +149,7 @@ class Making:
                 self._joined(now, call, made, out)
             elif isinstance(deed, Broken):
                 # End, before it, is what becomes of each leg of a call that is hung up.
-                self.forget(now, call.conn_id, out)
+                self.forget(call.conn_id)
                 self.broken(now, call, deed.status or 480, out)
 
     def _acknowledge(self, now: int, made: Made, deed: Acknowledge) -> None:

@@ -384,7 +384,7 @@ class Transfers:
     ) -> None:
         """One party leaves, the call goes on; what waits for it elsewhere waits no longer."""
         leg = party.leg
-        self._delivery.gone(leg)
+        self._delivery.early.gone(leg)
         self.gone(leg)
         for given in _REQUESTS[:-1]:
             cause = self._calls.expected(party, given)

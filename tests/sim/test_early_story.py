@@ -214,6 +214,24 @@ class TestUpdateBeforeTheAnswer:
         over(cluster)
 
 
+    @pytest.mark.parametrize("who", ["caller", "called"])
+    def test_a_call_that_fails_while_one_is_under_way_leaves_nothing(self, who: str) -> None:
+        cluster = Cluster()
+        one, other = rings(cluster)
+        other.progress()
+        cluster.settle()
+        other.on_offer = "think"
+        one.update("sendonly")
+        cluster.settle(100_000)
+        if who == "called":
+            other.reject(486)
+            cluster.settle()
+            assert one.said[-1] == "failed 486"
+        else:
+            one.hang_up()
+        over(cluster)
+
+
 class TestCallsOfPrograms:
     @pytest.mark.parametrize("flow", [1, 3, 4])
     def test_each_flow_ends_with_two_phones_that_hear_each_other(self, flow: int) -> None:
