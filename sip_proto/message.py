@@ -98,6 +98,8 @@ class Message:
         """Every value of a header, one a line, in order (ours)."""
         known = canonical(name)
         if known in CANONICAL:
+            if (count := self.names.count(known)) < 2:
+                return [self.values[self.names.index(known)]] if count else []
             return [value for key, value in zip(self.names, self.values, strict=True) if key == known]
         lower = name.lower()
         return [value for key, value in zip(self.names, self.values, strict=True) if key.lower() == lower]

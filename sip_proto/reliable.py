@@ -68,16 +68,30 @@ def reliable_number(response: Response) -> int | None:
 
 def requires(message: Message, option: str) -> bool:
     """Whether Require has an option tag (RFC 3261 section 20.32)."""
-    return "Require" in message.names and option in [tag.lower() for tag in message.elements("Require")]
+    return "Require" in message.names and _lists(message, "Require", option)
 
 
 def supports(message: Message, option: str) -> bool:
     """Whether Supported or Require has an option tag (RFC 3261 section 20.37)."""
-    if requires(message, option):
-        return True
-    return "Supported" in message.names and option in [tag.lower() for tag in message.elements("Supported")]
+    return ("Supported" in message.names and _lists(message, "Supported", option)) or requires(message, option)
 
 
 def allows(message: Message, method: str) -> bool:
     """Whether Allow has a method (RFC 3261 section 20.5)."""
-    return "Allow" in message.names and method in message.elements("Allow")
+    return "Allow" in message.names and _lists(message, "Allow", method)
+
+
+def _lists(message: Message, name: str, word: str) -> bool:
+    # As a rule there is one such line.
+    value = message.values[message.names.index(name)]
+    if message.names.count(name) > 1:
+        value = ",".join(message.get_all(name))
+    if word.islower():
+        value = value.lower()
+    at = value.find(word)
+    if at < 0:
+        return False
+    before, after = value[:at].rstrip(), value[at + len(word) :].lstrip()
+    if (not before or before[-1] == ",") and (not after or after[0] == ","):
+        return True
+    return word in [part.strip() for part in value.split(",")]

@@ -1,11 +1,12 @@
 """The session timer of one leg: what its messages say, who refreshes, when it ends (RFC 4028)."""
 
+import re
 from enum import IntEnum
 from typing import NamedTuple
 
 from sip_proto.errors import LocalError, ParseError
-from sip_proto.fields import MIN_SE, SESSION_EXPIRES
 from sip_proto.message import Message, Request, Response
+from sip_proto.reliable import supports
 from sip_proto.tables_timer import (
     ANSWER_ROWS,
     ANSWERED_ROWS,
@@ -17,6 +18,7 @@ from sip_proto.tables_timer import (
     SessionState,
 )
 from sip_proto.validate import Rejection
+from sip_proto.values import read_delay
 
 # No interval is shorter (RFC 4028 section 4).
 LEAST_S = 90
@@ -28,7 +30,9 @@ _GRACE_US = 32 * _SECOND_US
 _PAUSE_US = 5 * _SECOND_US
 
 _NAMES = {Says.INTERVAL: "", Says.UAC: ";refresher=uac", Says.UAS: ";refresher=uas"}
-_SAID = {"uac": Says.UAC, "uas": Says.UAS}
+_SAID = {None: Says.INTERVAL, "uac": Says.UAC, "uas": Says.UAS}
+# The value as almost everybody writes it.
+_PLAIN = re.compile(r"([0-9]{1,9})(?:;refresher=(uac|uas))?\Z")
 
 
 class Asked(NamedTuple):
@@ -55,34 +59,34 @@ def check_interval(session_s: int, least_s: int) -> int:
     return session_s
 
 
-def knows_timer(message: Message) -> bool:
-    """Whether Supported or Require has "timer" (RFC 4028 section 3)."""
-    return any(
-        option.lower() == "timer"
-        for name in ("Supported", "Require")
-        if name in message.names
-        for option in message.elements(name)
-    )
-
-
 def read_asked(request: Request, least_s: int) -> Asked | Rejection:
     """What an INVITE or UPDATE wants; 422 for an interval below `least_s` from a sender that knows timers, 400 for
     headers that cannot be read (RFC 4028 section 9)."""
     try:
         interval_s, says = _interval(request)
-        shortest = request.one(MIN_SE)
+        shortest_s = _shortest(request)
     except ParseError as error:
         return Rejection(400, f"Bad session interval: {error.text}")
-    knows = knows_timer(request)
+    knows = supports(request, "timer")
     if knows and says is not Says.NOTHING and interval_s < least_s:
         return Rejection(422, "Session Interval Too Small", (("Min-SE", str(least_s)),))
-    return Asked(knows, says, interval_s, max(LEAST_S, 0 if shortest is None else shortest.seconds))
+    return Asked(knows, says, interval_s, max(LEAST_S, shortest_s))
+
+
+def _shortest(message: Message) -> int:
+    value = message.get("Min-SE")
+    if value is None:
+        return 0
+    return int(value) if value.isdecimal() and value.isascii() and len(value) < 10 else read_delay(value).seconds
 
 
 def _interval(message: Message) -> tuple[int, Says]:
-    delay = message.one(SESSION_EXPIRES)
-    if delay is None:
+    value = message.get("Session-Expires")
+    if value is None:
         return 0, Says.NOTHING
+    if (plain := _PLAIN.match(value)) is not None:
+        return int(plain[1]), _SAID[plain[2]]
+    delay = read_delay(value)
     return delay.seconds, _SAID.get(delay.params.get("refresher", "").lower(), Says.INTERVAL)
 
 
@@ -159,12 +163,12 @@ class SessionTimer:
     def raised(self, response: Response) -> bool:
         """Whether a 422 asks for a longer interval, which the next request has then (RFC 4028 section 7.3)."""
         try:
-            least = response.one(MIN_SE)
+            least_s = _shortest(response)
         except ParseError:
             return False
-        if least is None or least.seconds <= max(self.interval_s or self.wanted_s, self._least_s, self._peer_s):
+        if least_s <= max(self.interval_s or self.wanted_s, self._least_s, self._peer_s):
             return False
-        self._peer_s = least.seconds
+        self._peer_s = least_s
         self.raises += 1
         return True
 

@@ -68,8 +68,11 @@ class CallerSide(RefreshSide):
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
         session = self._new_session(session_s)
-        reliable = reliable or self._settings.reliable
-        extra += self._allow_line + self._options(reliable, timer=session is not None)
+        if reliable is None:
+            options = self._supported_line if session is None else self._timer_line
+        else:
+            options = self._options(reliable, timer=session is not None)
+        extra += self._allow_line + options
         secure = uri[:5].lower() == "sips:"
         contact = contact or self._contact(hop, secure)
         if has_header(headers, "Contact"):

@@ -9,7 +9,6 @@ from sip_proto.session_timer import (
     SessionDue,
     SessionTimer,
     check_interval,
-    knows_timer,
     read_asked,
 )
 from sip_proto.tables_timer import (
@@ -184,9 +183,9 @@ def test_an_interval_is_none_or_at_least_the_least() -> None:
 
 
 def test_who_requires_timers_knows_them() -> None:
-    assert knows_timer(request("Supported: 100rel\r\nk: x, TIMER\r\n"))
-    assert knows_timer(request("Require: timer\r\n"))
-    assert not knows_timer(request("Supported: timers\r\n"))
+    assert asked("Supported: 100rel\r\nk: x, TIMER\r\n").knows
+    assert asked("Require: timer\r\n").knows
+    assert not asked("Supported: timers\r\n").knows
 
 
 def test_the_refresher_refreshes_at_half_and_ends_a_little_before_the_end() -> None:
