@@ -24,10 +24,10 @@ class Arbiter:
     """What is open between two descriptions; transactions are named by their handles (ours).
 
     `carrier` is the transaction that the open exchange began with, `tag` the early dialog that it is in, empty for
-    any; `wish` is ours that is out.
+    any; `wish` is ours that is out; `postponed` says that one had to wait once.
     """
 
-    __slots__ = ("_last", "carrier", "state", "tag", "waiting", "wish")
+    __slots__ = ("_last", "carrier", "postponed", "state", "tag", "waiting", "wish")
 
     def __init__(self) -> None:
         self.state = OfferState.STABLE
@@ -35,6 +35,7 @@ class Arbiter:
         self.tag = ""
         self.wish: Wish | None = None
         self.waiting: list[Wish] = []
+        self.postponed = False
         self._last = 0
 
     def add(self, body: bytes, extra: str, most: int) -> int:
@@ -98,6 +99,7 @@ class Arbiter:
             return False
         self.waiting.insert(0, self.wish)
         self.wish = None
+        self.postponed = True
         return True
 
     def abandon(self) -> None:

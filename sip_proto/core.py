@@ -291,13 +291,17 @@ class Core:
 
     def _close_session(self, leg: Leg) -> None:
         """Nothing is offered or announced on a leg that ends."""
+        if leg.arbiter.postponed:
+            self._timers.cancel(leg.id * 8 + OFFER_TIMER)
         leg.arbiter.close()
         leg.pracks.clear()
-        leg.provisionals = leg.answer = leg.session = None
-        leg.refresh = 0
-        self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
-        self._timers.cancel(leg.id * 8 + OFFER_TIMER)
-        self._timers.cancel(leg.id * 8 + SESSION_TIMER)
+        if leg.provisionals is not None:
+            leg.provisionals = leg.answer = None
+            self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
+        if leg.session is not None:
+            leg.session = None
+            leg.refresh = 0
+            self._timers.cancel(leg.id * 8 + SESSION_TIMER)
 
     def _answer(
         self,

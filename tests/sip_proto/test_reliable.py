@@ -603,3 +603,22 @@ def test_a_stream_carries_them_too() -> None:
     )
     out = ringing.do(lambda now, out: end.receive_stream(now, 5, prack, out))
     assert of(out, Pracked)
+
+
+@pytest.mark.parametrize(
+    ("more", "can"),
+    [
+        ("Supported: 100rel\r\n", True),
+        ("Supported: timer, 100REL ,replaces\r\n", True),
+        ("Supported: timer\r\nSupported: 100rel\r\n", True),
+        ("Supported: timer\r\nSupported: replaces\r\n", False),
+        ("Supported: x100rel, 100rel\r\n", True),
+        ("Supported: x100rel\r\n", False),
+        ("Supported: 100relx\r\n", False),
+        ("Supported:\r\n", False),
+        ("k: timer,100rel\r\n", True),
+    ],
+)
+def test_what_the_caller_can_is_read_from_its_lists(more: str, can: bool) -> None:
+    called = Called(more, body="v=0\r\n")
+    assert (called.ring(183, SDP).get("RSeq") is not None) == can
