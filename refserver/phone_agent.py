@@ -14,11 +14,15 @@ from refserver.phone_records import PhoneCall, PhoneError, PhoneEvent, PhoneEven
 from refserver.phone_registration import Registration
 from refserver.phone_wires import Address, Transport, Wires, open_wires
 from sip_proto import (
+    Cancelled,
     Connect,
     Disconnect,
+    Ended,
     Endpoint,
     EndpointSettings,
+    Failed,
     LocalError,
+    OfferWithdrawn,
     Output,
     ParseError,
     Responded,
@@ -181,8 +185,13 @@ class PhoneAgent:
                 sent = None if self._wires is None or self._closing else self._wires.perform(item)
                 if sent is not None and self._trace is not None:
                     self._trace("sent", *sent)
-            else:
+                continue
+            try:
                 self._heard(item, out)
+            except LocalError:
+                # What it would be answered to is over already, by something that came along with it.
+                if not any(_ends(later, item) for later in out[position:]):
+                    raise
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -354,6 +363,11 @@ class PhoneAgent:
     def told_registration(self, kind: Kind, status: int, text: str) -> None:
         """A registration began, ended or failed. For `Registration`."""
         self._tell(kind, None, status, text)
+
+
+def _ends(later: Output, item: Output) -> bool:
+    leg = getattr(item, "leg", 0)
+    return isinstance(later, Ended | Cancelled | Failed | OfferWithdrawn) and later.leg == leg
 
 
 class PhoneRefused(PhoneError):

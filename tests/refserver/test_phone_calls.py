@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,18 @@ import pytest
 
 from refserver.phone import Phone, PhoneError, PhoneEventKind, PhoneTimeout
 from refserver.phone_records import CallState
-from sip_proto import Message, Request, Response, parse, parse_sdp
+from sip_proto import (
+    LocalError,
+    Message,
+    Offered,
+    Output,
+    Request,
+    Response,
+    Transmit,
+    audio,
+    parse,
+    parse_sdp,
+)
 from tests.refserver.test_phone import run
 
 Kind = PhoneEventKind
@@ -394,5 +406,49 @@ def test_phones_without_session_timers_say_nothing_of_them() -> None:
             assert not (await caller.wait_for(Kind.ESTABLISHED)).detail
             assert not (await callee.wait_for(Kind.ESTABLISHED)).detail
             assert ours.requests("INVITE")[0].get("Session-Expires") is None
+
+    run(body)
+
+
+def test_an_offer_that_comes_along_with_the_end_of_its_call_is_not_answered() -> None:
+    async def body() -> None:
+        async with pair() as (caller, callee, _, _theirs):
+            await established(caller, callee)
+            leg = next(iter(caller.calls.values())).leg
+            sent: list[Output] = []
+            caller._endpoint.offer(caller._now(), leg, sent, body=audio("127.0.0.1", 9))
+            caller._endpoint.bye(caller._now(), leg, sent)
+            caller._gone(leg, Kind.ENDED)
+            came: list[Output] = []
+            for item in sent:
+                if isinstance(item, Transmit):
+                    callee._endpoint.receive_datagram(callee._now(), "phone", caller.address, item.data, came)
+            callee.perform(came)
+            assert (await callee.wait_for(Kind.ENDED)).text == "bye"
+            await established(caller, callee)
+
+    run(body)
+
+
+def test_a_fault_of_the_phones_own_is_not_hidden() -> None:
+    async def body() -> None:
+        async with pair() as (caller, callee, _, _theirs):
+            await established(caller, callee)
+            request = parse(b"INVITE sip:1@x SIP/2.0\r\nContent-Length: 0\r\n\r\n")
+            assert isinstance(request, Request)
+            with pytest.raises(LocalError):
+                callee.perform([Offered(next(iter(callee.calls.values())).leg, request)])
+
+    run(body)
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("PUBLISH", 405), ("NOTIFY", 489)])
+def test_what_else_a_phone_is_asked_outside_of_calls(method: str, status: int) -> None:
+    async def body() -> None:
+        async with pair() as (caller, _, _ours, theirs):
+            with contextlib.suppress(PhoneError):
+                await caller._ask(method, "sip:1002@x", method, b"", "", 5)
+            (answer,) = theirs.responses(method, status)
+            assert status == 489 or "REFER" in (answer.get("Allow") or "")
 
     run(body)
