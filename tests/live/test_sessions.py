@@ -438,10 +438,10 @@ class Cast:
 
 
 @asynccontextmanager
-async def three_phones(tmp_path: Path, target: str = "n2") -> AsyncIterator[Cast]:
+async def three_phones(tmp_path: Path, target: str = "n2", caller: str = "n1") -> AsyncIterator[Cast]:
     async with running(tmp_path) as cluster:
         wires = [Wire() for _ in range(3)]
-        places = zip(("1001", "1002", "1003"), ("n1", "n1", target), wires, strict=True)
+        places = zip(("1001", "1002", "1003"), (caller, "n1", target), wires, strict=True)
         phones = [await cluster.phone(number, node, trace=wire) for number, node, wire in places]
         cast = Cast(cluster, phones, wires)
         await answered(cast.caller, cast.transferor)
@@ -514,9 +514,10 @@ def test_a_transfer_without_reports_is_accepted_with_refer_sub_false(tmp_path: P
     run(body)
 
 
-def test_replaces_in_a_refer_to_names_the_transferors_other_call(tmp_path: Path) -> None:
+@pytest.mark.parametrize("caller", ["n1", "n2"])
+def test_replaces_in_a_refer_to_names_the_transferors_other_call_of_whichever_node(tmp_path: Path, caller: str) -> None:
     async def body() -> None:
-        async with three_phones(tmp_path) as cast:
+        async with three_phones(tmp_path, caller=caller) as cast:
             await cast.transferor.hold()
             consultation = await answered(cast.transferor, cast.target)
             await cast.transferor.transfer(to_call=consultation)
