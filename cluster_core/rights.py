@@ -43,6 +43,7 @@ class Condition(StrEnum):
     NO_ANSWER = "no-answer"
     ROUTE_BUSY = "route-busy"
     PHONE_REFUSED = "phone-refused"
+    TRANSFER_FAILED = "transfer-failed"
     USER_DATA_TOO_LARGE = "user-data-too-large"
     LINK_REFUSED = "link-refused"
     NODE_UNREACHABLE = "node-unreachable"
@@ -116,6 +117,9 @@ REFUSALS: dict[Condition, Refusal] = {
     Condition.PHONE_REFUSED: Refusal(
         ErrorCode.GENERIC_OPERATION, "The phone does not do this on request", _OURS
     ),
+    Condition.TRANSFER_FAILED: Refusal(
+        ErrorCode.TRANSFER_FAILED, "The target does not take the call", _OURS
+    ),
     Condition.USER_DATA_TOO_LARGE: Refusal(
         ErrorCode.VALUE_OUT_OF_RANGE, "The call's user data would exceed its limit", _OURS
     ),
@@ -157,6 +161,7 @@ _CALL_CONTROL = (
     MessageType.RequestReleaseCall,
     MessageType.RequestHoldCall,
     MessageType.RequestRetrieveCall,
+    MessageType.RequestSingleStepTransfer,
     MessageType.RequestAttachUserData,
 )
 _AGENT = (

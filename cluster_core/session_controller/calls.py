@@ -38,7 +38,8 @@ class Transfer(msgspec.Struct):
     """A transfer that is under way in a call: who makes it, who stays, who comes; parties by number, 0 for none.
 
     `referral` is the REFER that asked for it, 0 for an INVITE with Replaces; `headers` are what the INVITE to who comes
-    says of it. It stands until who comes has answered; who makes it may be gone before.
+    says of it. It stands until who comes has answered; who makes it may be gone before, and is when it is a `program`
+    that asked and the target rings.
     """
 
     dn: str
@@ -47,6 +48,7 @@ class Transfer(msgspec.Struct):
     comes: int = 0
     referral: int = 0
     headers: tuple[tuple[str, str], ...] = ()
+    program: bool = False
 
 
 class Reporter(Protocol):

@@ -1,4 +1,4 @@
-"""What programs ask of calls: make, answer, release, hold, retrieve, route, attach data (published call models)."""
+"""What programs ask of calls: make, answer, release, hold, route, transfer, attach data (published call models)."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ class Control:
         self._routing = routing
         self._talk = talk
         self._plan = plan
+        self.transfer: Callable[[int, PartyRecord, str, KVList, Cause, list[AnyOutput]], None]
         self.left: Callable[[int, PartyRecord, int, list[AnyOutput]], bool]
         self._asked: dict[int, int] = {}
 
@@ -73,6 +74,8 @@ class Control:
             self._talk.program(now, party, PartyInput.HOLD, cause, out)
         elif message.id == MessageType.RequestRetrieveCall:
             self._talk.program(now, party, PartyInput.RETRIEVE, cause, out)
+        elif message.id == MessageType.RequestSingleStepTransfer:
+            self._transfer(now, call, party, message, cause, out)
         else:
             self._requests.fail(now, cause, Condition.UNSUPPORTED, out, name=message.name)
 
@@ -138,6 +141,16 @@ class Control:
             return
         by_caller = party.role == DNRole.Origination
         self._delivery.hang_up(now, call, out, 603, abandoned=by_caller)
+
+    def _transfer(
+        self, now: int, call: CallRecord, party: PartyRecord, message: Message, cause: Cause, out: list[AnyOutput]
+    ) -> None:
+        """TSingleStepTransfer: the DN hands its call on; user data of the request joins the call."""
+        user_data = (*call.user_data, *message.pairs(Attribute.UserData))
+        if self._fits(user_data):
+            self.transfer(now, party, message.text(Attribute.OtherDN), user_data, cause, out)
+        else:
+            self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
 
     def _attach(
         self,

@@ -97,6 +97,7 @@ class SessionController:
         self.delivery.came_back = self.transfers.came_back
         self.incoming.replacing = self.transfers.invited
         self.control.left = self.transfers.left
+        self.control.transfer = self.transfers.program
         self._dispatch: dict[type, Any] = {
             Invited: self.incoming.invited,
             Requested: self._requested,

@@ -1,4 +1,4 @@
-"""Transfers that phones make: REFER, and INVITE with Replaces (RFC 3515, 3891, 5589; published call models).
+"""Transfers: REFER and INVITE with Replaces of phones, TSingleStepTransfer (RFC 3515, 3891, 5589; published models).
 
 A REFER is never passed on: this B2BUA carries it out. Who makes a transfer stays a party until who comes has answered,
 or until it hangs up: so a call whose new party is busy is where it was, and a transferor that hangs up at once ends
@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from cluster_core.contacts import fixed_binding
-from cluster_core.core import Core
+from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan, Target
 from cluster_core.outputs import AnyOutput
 from cluster_core.records import CallRecord, PartyRecord
@@ -32,7 +32,7 @@ from sip_proto.ids import node_of_tag
 from sip_proto.replaces import write_replaces
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId
-from tlib_proto import CallState, DNRole
+from tlib_proto import CallState, DNRole, KVList
 
 _ENDS_A_DIALOG = (404, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604)
 """What a phone may take for the end of its call when a REFER in it is answered so (RFC 5057 section 5.1)."""
@@ -84,6 +84,24 @@ class Transfers:
         else:
             self._blind(now, given, party, other, out)
 
+    def program(
+        self, now: int, party: PartyRecord, number: str, user_data: KVList, cause: Cause, out: list[AnyOutput]
+    ) -> None:
+        """TSingleStepTransfer: EventReleased when the target rings, EventError when it does not take the call."""
+        stays = self._movable(party)
+        target = self._plan.find(number)
+        if stays is None or self._calls.is_expected(party, PartyInput.RELEASE):
+            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
+        elif target.kind is None or number in (party.dn, stays.dn):
+            self._requests.fail(now, cause, Condition.INVALID_DESTINATION, out)
+        else:
+            call = self._calls.calls[party.conn_id]
+            call.user_data = user_data
+            self._calls.keep(call)
+            self._calls.expect(party, PartyInput.RELEASE, cause)
+            transfer = Transfer(party.dn, party.party, stays.party, program=True)
+            self._start(now, call, transfer, target, out)
+
     def invited(self, now: int, given: Invited, caller: str, kind: str, out: list[AnyOutput]) -> bool:
         """An INVITE with Replaces: who calls takes the place of the party that it names; False for any other INVITE."""
         found = self._legs.sip.replaced_leg(given.request)
@@ -113,6 +131,8 @@ class Transfers:
         if transfer is None or transfer.comes != party.party:
             return
         stays = self._calls.parties[transfer.stays]
+        if transfer.by and transfer.program:
+            self._leaves(now, self._calls.parties[transfer.by], out)
         if transfer.by:
             self._report(now, transfer, status)
         elif stays.other_dn != party.dn:
@@ -149,6 +169,9 @@ class Transfers:
         if not transfer.by:
             return False
         del self._calls.transfers[call.conn_id]
+        by = self._calls.parties[transfer.by]
+        condition = Condition.NO_ANSWER if state is CallState.NoAnswer else Condition.TRANSFER_FAILED
+        self._requests.fail(now, self._calls.expected(by, PartyInput.RELEASE), condition, out, dn=by.dn)
         if comes is not None:
             self._leaves(now, comes, out, status, state)
         return True
@@ -199,13 +222,17 @@ class Transfers:
         else:
             headers = (("Referred-By", given.referred_by),) if given.referred_by else ()
             transfer = Transfer(party.dn, party.party, stays.party, 0, given.referral, headers)
-            if not self._accept(now, given):
-                return
-            self._calls.transfers[call.conn_id] = transfer
-            if target.kind is DnType.ROUTING_POINT:
-                self._to_queue(now, call, transfer, target, out)
-            else:
-                self._delivery.deliver(now, call, target, out)
+            if self._accept(now, given):
+                self._start(now, call, transfer, target, out)
+
+    def _start(
+        self, now: int, call: CallRecord, transfer: Transfer, target: Target, out: list[AnyOutput]
+    ) -> None:
+        self._calls.transfers[call.conn_id] = transfer
+        if target.kind is DnType.ROUTING_POINT:
+            self._to_queue(now, call, transfer, target, out)
+        else:
+            self._delivery.deliver(now, call, target, out)
 
     def _to_queue(
         self, now: int, call: CallRecord, transfer: Transfer, target: Target, out: list[AnyOutput]

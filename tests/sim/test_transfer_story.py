@@ -678,3 +678,66 @@ def swapped(replaces: str) -> str:
     """The Replaces that names a phone's own dialog to its peer."""
     call_id, to_tag, from_tag = replaces.split(";")
     return f"{call_id};{to_tag};{from_tag}"
+
+
+class TestAProgramsTransfer:
+    def single_step(self, story: Story, number: str, **more: object) -> Message:
+        """TSingleStepTransfer of 1002's call."""
+        return story.desk_b.ask(
+            M.RequestSingleStepTransfer,
+            ThisDN="1002",
+            ConnID=story.conn_id,
+            OtherDN=number,
+            **more,  # type: ignore[arg-type]
+        )
+
+    def test_it_is_answered_when_the_target_rings(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        story.forget()
+        released = self.single_step(story, "1003", UserData=(("why", "expert"),))
+        assert released.id == M.EventReleased
+        assert released.number(Attribute.CallState) == CallState.Transferred
+        cluster.settle()
+        assert not story.b.calls
+        assert story.desk_b.names() == ["Released"]
+        assert story.desk_a.names() == ["PartyChanged"]
+        assert story.desk_a.events[0].text(Attribute.OtherDN) == "1003"
+        assert third(story.desk_c.events[0]) == BY_1002
+        assert story.desk_c.events[0].pairs(Attribute.UserData) == (("why", "expert"),)
+        story.c.answer()
+        cluster.settle()
+        assert story.desk_c.names() == ["Ringing", "Established"]
+        assert story.a.leg("talking")
+        assert not any(event.ref for event in (*story.desk_a.events, *story.desk_c.events))
+        story.over()
+
+    def test_a_target_that_refuses_is_an_error_and_the_call_stays(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        story.c.on_invite = "486"
+        story.forget()
+        answer = self.single_step(story, "1003")
+        assert answer.id == M.EventError
+        assert answer.number(Attribute.ErrorCode) == 172
+        assert story.a.leg("talking")
+        assert story.b.leg("talking")
+        assert self.single_step(story, "1004").number(Attribute.ErrorCode) in (172, 57)
+        assert [event.name for event in story.desk_a.events] == []
+        story.over()
+
+    def test_to_a_routing_point(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        router = cluster.router("n1", "8000")
+        assert self.single_step(story, "8000").id == M.EventReleased
+        cluster.settle()
+        assert conn_id_of(router.of(M.EventRouteRequest)[0]) == story.conn_id
+        story.over()
+
+    def test_what_leads_nowhere_and_what_is_under_way(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        for number in ("4711", "1001", "1002"):
+            assert self.single_step(story, number).number(Attribute.ErrorCode) == 71
+        story.b.transfer("1003")
+        cluster.world.until(lambda: story.c.has("ringing"))
+        cluster.settle()
+        assert self.single_step(story, "1004").number(Attribute.ErrorCode) == 1161
+        story.over()
