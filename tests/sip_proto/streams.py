@@ -10,14 +10,14 @@ A_TLS: Address = ("192.0.2.1", 5061)
 B_TLS: Address = ("192.0.2.2", 5061)
 
 
-def endpoint(name: str, **limits: int) -> Endpoint:
+def endpoint(name: str, session_s: int = 0, **limits: int) -> Endpoint:
     plain, tls = (A, A_TLS) if name == "a" else (B, B_TLS)
     settings = EndpointSettings(
         {"udp": plain, "tcp": plain, "tls": tls},
         limits=Limits(**limits),  # type: ignore[arg-type]
         transports={"tcp": "tcp", "tls": "tls"},
         events=("dialog", "presence"),
-        session_s=0,
+        session_s=session_s,
     )
     return Endpoint(settings, name.encode())
 

@@ -81,7 +81,8 @@ class Storm:
         self.lots = random.Random(seed)
         self.transport = transport
         self.now = SECOND
-        self.ends: dict[str, Endpoint] = {"a": endpoint("a"), "b": endpoint("b")}
+        # Every other storm has session timers, as short as they may be.
+        self.ends: dict[str, Endpoint] = {name: endpoint(name, session_s=seed % 2 * 90) for name in "ab"}
         self.programs = {"a": Program(), "b": Program()}
         self.calm = False
         self._flying: list[tuple[int, int, str, Act]] = []
