@@ -5,22 +5,25 @@ What a client may do follows from its port, its role and what it has proved (des
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 
 import msgspec
 
+from cluster_core.admission import Admission, Admitted
 from cluster_core.core import Cause, Core
-from cluster_core.edge import SUBSYSTEMS, Edge
-from cluster_core.outputs import AnyOutput, Fault
+from cluster_core.edge import Edge
+from cluster_core.history import History
+from cluster_core.limits import SECOND_US
+from cluster_core.outputs import AnyOutput
 from cluster_core.records import RegistrationRecord, SessionRecord
 from cluster_core.requests import Requests
-from cluster_core.rights import LISTENER_ROLES, REFUSALS, RIGHTS, Condition, in_ranges, verify_secret
-from cluster_core.settings import ClientRole, ClientSettings
+from cluster_core.rights import REFUSALS, RIGHTS, Condition, in_ranges
+from cluster_core.settings import ClientRole
 from cluster_core.version import SERVER_VERSION
 from tlib_proto import (
     Attribute,
     Greeted,
+    Hello,
     Message,
     MessageType,
     ServerRole,
@@ -29,11 +32,19 @@ from tlib_proto import (
     server_info,
     with_reference,
 )
+from tlib_proto.resume import read_position
+
+RESUME = "resume"
+"""The capability, in a Hello and in EventLinkConnected, of a session that may outlive its connection."""
+_STREAMS = 64
+"""Connections that a session may lose before its client has read anything new."""
 
 
 class Client(msgspec.Struct):
     """A connected application; `registered` maps a DN to its RegisterMode, `bulk` is set by the bulk request, `untold`
     are the DNs of that request whose picture it has not been sent yet: until then it gets no event of theirs.
+    A client that is `resumable` may come back after a loss, behind an event that is not before `from_number`:
+    `streams` are the connections that it had since, each with the last number that can have left on it.
     """
 
     conn: int
@@ -48,6 +59,13 @@ class Client(msgspec.Struct):
     bulk: bool = False
     node_dns: bool = False
     untold: dict[str, None] = {}
+    mask: bytes | None = None
+    resumable: bool = False
+    from_number: int = 0
+    streams: list[tuple[int, int]] = []
+
+    def __post_init__(self) -> None:
+        self.streams = [(self.conn, 0)]
 
 
 class Clients:
@@ -57,10 +75,12 @@ class Clients:
         self._core = core
         self._edge = edge
         self._requests = requests
-        self._by_name = {client.name: client for client in core.settings.clients}
+        self._admission = Admission(core, edge)
         self._watchers: dict[tuple[str, str], dict[int, None]] = {}
         self._bulk: dict[int, Client] = {}
-        self._proofs: dict[tuple[str, str], bool] = {}
+        self._resumable: dict[str, Client] = {}
+        self.history = History(core)
+        self.parked: dict[str, Client] = {}
         self.table: dict[int, Client] = {}
 
     def greeted(self, now: int, conn: int, record: Greeted, out: list[AnyOutput]) -> Client | None:
@@ -68,71 +88,138 @@ class Clients:
 
         A peer is not accepted here: it is returned for the links to accept.
         """
-        stream = self._edge.streams[conn]
         hello = record.hello
-        role = _role(hello.role)
-        known = self._by_name.get(hello.application)
-        if role is None or role not in LISTENER_ROLES[stream.listener]:
-            self._refuse(now, conn, Condition.ROLE_NOT_HERE, out, role=hello.role, port=stream.listener)
+        listener = self._edge.streams[conn].listener
+        admitted = self._admission.admit(now, conn, hello, out)
+        if admitted is None:
             return None
-        if role is ClientRole.PEER or (hello.secret and known is None):
-            proven = self._is_ours(hello.secret)
-            if not proven:
-                self._refuse(now, conn, Condition.BAD_PROOF, out, name=hello.application)
-                return None
+        if admitted.role is ClientRole.PEER:
+            peer = Client(conn, listener, hello.application, admitted.role, True, (), "", hello.node)
+            self.table[conn] = peer
+            return peer
+        frames: list[bytes] = []
+        client = self._resumed(now, listener, hello, admitted, frames, out)
+        goes_on = client is not None
+        if client is None:
+            session_id = self._core.ids.session_id()
+            role, proven = admitted.role, admitted.proven
+            client = Client(conn, listener, hello.application, role, proven, admitted.ranges, session_id)
+            client.resumable = self._may_resume(client, hello)
+            client.from_number = self._edge.stamps.number
         else:
-            proven = self._proves(known, hello.secret)
-            if known is not None and known.certificate and known.certificate in stream.names:
-                proven = True
-            if known is not None and (known.secret or known.certificate) and not proven:
-                self._refuse(now, conn, Condition.BAD_PROOF, out, name=hello.application)
-                return None
-            if known is not None and known.role is not role:
-                self._refuse(now, conn, Condition.ROLE_NOT_HERE, out, role=hello.role, port=stream.listener)
-                return None
-            if not proven and not stream.loopback and not self._core.settings.insecure:
-                self._refuse(now, conn, Condition.BAD_PROOF, out, name=hello.application)
-                return None
-        client = Client(
-            conn,
-            stream.listener,
-            hello.application,
-            role,
-            proven,
-            () if known is None else known.dns,
-            self._core.ids.session_id(),
-            hello.node,
-        )
+            self._move(now, client, conn, out)
         self.table[conn] = client
-        if role is not ClientRole.PEER:
-            self._core.store.put(
-                "sessions",
-                client.session_id,
-                SessionRecord(
-                    client.session_id, conn, client.listener, client.application, role.value, proven
-                ),
-            )
-            attributes: dict[int, int | str] = {
-                Attribute.ApplicationName: hello.application,
-                Attribute.SessionID: client.session_id,
-                Attribute.NodeName: self._core.name,
-            }
-            self._edge.accept(now, conn, attributes, self._core.limits.keepalive_us, out)
+        session = SessionRecord(
+            client.session_id, conn, client.listener, client.application, client.role.value, client.proven
+        )
+        self._core.store.put("sessions", client.session_id, session)
+        attributes: dict[int, Value] = {
+            Attribute.ApplicationName: hello.application,
+            Attribute.SessionID: client.session_id,
+            Attribute.NodeName: self._core.name,
+        }
+        if client.resumable:
+            self._resumable[client.session_id] = client
+            attributes[Attribute.Capabilities] = ((RESUME, self._core.limits.resume_us // SECOND_US),)
+        if goes_on:
+            attributes[Attribute.Resume] = hello.resume
+        self._edge.accept(now, conn, attributes, self._core.limits.keepalive_us, out)
+        if client.mask is not None:
+            self._edge.set_input_mask(now, conn, client.mask)
+        for frame in frames:
+            self._edge.send_frame(now, (conn,), frame, out)
         return client
 
-    def gone(self, conn: int) -> Client | None:
-        """Forget a client and all it registered; returns what it was, with the DNs that it had registered."""
+    def set_mask(self, now: int, client: Client, mask: bytes) -> None:
+        """A client wants events by this mask alone, from now on and when it has come back."""
+        client.mask = mask
+        self._edge.set_input_mask(now, client.conn, mask)
+
+    def gone(self, now: int, conn: int) -> Client | None:
+        """A client's connection is gone: forget it and all it registered, and return what it was, with the DNs.
+
+        None when nobody was there, or when it may come back: then `expired` tells its end.
+        """
         client = self.table.pop(conn, None)
         if client is None:
             return None
         self._requests.gone(conn)
+        waits = client.resumable and not client.untold and (client.registered or client.bulk)
+        if waits and len(self.parked) < self._core.limits.parked_sessions:
+            self.parked[client.session_id] = client
+            self._core.arm("parked", client.session_id, now + self._core.limits.resume_us)
+            return None
+        return self._forget(client)
+
+    def expired(self, session_id: str) -> Client:
+        """A client that might have come back did not; returns what it was, as `gone`."""
+        return self._forget(self.parked[session_id])
+
+    def _forget(self, client: Client) -> Client:
+        self.parked.pop(client.session_id, None)
+        self._core.arm("parked", client.session_id, None)
+        self._resumable.pop(client.session_id, None)
+        if not self._resumable:
+            self.history.forget(self._edge.stamps.number)
         registered = dict(client.registered)
         for dn in registered:
             self.unregister(client, dn)
         client.registered = registered
-        self._bulk.pop(conn, None)
+        self._bulk.pop(client.conn, None)
         self._core.store.drop("sessions", client.session_id)
         return client
+
+    def _may_resume(self, client: Client, hello: Hello) -> bool:
+        """Whether a client that says it can resume is allowed to: not for reporting, whose sessions are the
+        Interaction Proxy's, nor for who may own DNs.
+        """
+        asked = any(key == RESUME for key, _ in hello.capabilities)
+        return asked and client.role is not ClientRole.REPORTING and not self.may_own(client)
+
+    def _resumed(
+        self, now: int, listener: str, hello: Hello, admitted: Admitted, frames: list[bytes], out: list[AnyOutput]
+    ) -> Client | None:
+        """The session that a Hello goes on with, and the frames that it missed; None when it begins anew."""
+        client = self._resumable.get(hello.session_id)
+        place = read_position(hello.resume)
+        if client is None or place is None:
+            return None
+        same = (client.listener, client.application, client.role, client.proven)
+        started_s, number = place
+        if (
+            same != (listener, hello.application, admitted.role, admitted.proven)
+            or started_s != self._edge.stamps.started_s
+            or not client.from_number <= number <= self._edge.stamps.number
+            or client.untold
+        ):
+            return None
+        client.streams = [entry for entry in client.streams[:-1] if entry[1] > number] + client.streams[-1:]
+        missed = self.history.since(now, number, [conn for conn, _ in client.streams])
+        if missed is None or sum(map(len, missed)) > self._core.limits.resume_bytes:
+            return None
+        if len(client.streams) >= _STREAMS:
+            return None
+        frames += missed
+        return client
+
+    def _move(self, now: int, client: Client, conn: int, out: list[AnyOutput]) -> None:
+        """A client goes on, on another connection: what it registered holds for that one."""
+        before = client.conn
+        if self.table.pop(before, None) is not None:
+            self._requests.gone(before)
+            self._edge.close(now, before, "the client has connected again", out)
+        self.parked.pop(client.session_id, None)
+        self._core.arm("parked", client.session_id, None)
+        client.conn = conn
+        client.streams[-1] = (before, self._edge.stamps.number)
+        client.streams.append((conn, 0))
+        for dn in client.registered:
+            watchers = self._watchers[client.listener, dn]
+            del watchers[before]
+            watchers[conn] = None
+        if client.bulk:
+            del self._bulk[before]
+            self._bulk[conn] = client
 
     def disconnect_all(self, now: int, out: list[AnyOutput]) -> None:
         """The node stops: every client is told so before its stream is closed; peers know it by other ways."""
@@ -170,6 +257,11 @@ class Clients:
             del self._watchers[key]
         self._core.store.drop("registrations", f"{client.session_id}/{dn}")
         return True
+
+    def told_all(self, client: Client) -> None:
+        """A client was told a whole list: who comes back from before its end begins anew."""
+        client.untold = {}
+        client.from_number = self._edge.stamps.number
 
     def set_bulk(self, client: Client, bulk: bool, node_dns: bool) -> None:
         """A smart client asked for, or gave up, every DN that this node owns."""
@@ -218,6 +310,8 @@ class Clients:
         if not conns:
             return
         frame = encode(Message(event.id, 0, {**event.attributes, **self._edge.stamps.place()}))
+        if self._resumable:
+            self.history.add(now, self._edge.stamps.number, frame, conns)
         asking = self._requests.conn_of(cause)
         if asking is not None and cause is not None and asking in conns:
             answer = with_reference(frame, self._requests.take_ref(cause))
@@ -245,31 +339,3 @@ class Clients:
     def time(self, now: int) -> dict[int, int]:
         """The time attributes of an event that happens now."""
         return self._edge.stamps.time(now)
-
-    def _is_ours(self, secret: str) -> bool:
-        ours = self._core.settings.link_secret
-        return bool(ours) and hmac.compare_digest(ours.encode(), secret.encode("utf-8", "surrogateescape"))
-
-    def _proves(self, known: ClientSettings | None, secret: str) -> bool:
-        """A checked secret is remembered: scrypt takes tens of milliseconds, and clients reconnect."""
-        if known is None or not known.secret or not secret:
-            return False
-        digest = hmac.digest(known.secret.encode(), secret.encode("utf-8", "surrogateescape"), "sha256").hex()
-        if (known.name, digest) not in self._proofs:
-            if not verify_secret(secret, known.secret):
-                return False
-            self._proofs[known.name, digest] = True
-        return True
-
-    def _refuse(self, now: int, conn: int, condition: Condition, out: list[AnyOutput], **detail: str) -> None:
-        refusal = REFUSALS[condition]
-        text = refusal.text.format_map({"name": "", "role": "", "port": "", **detail})
-        out.append(Fault(SUBSYSTEMS[self._edge.streams[conn].listener], condition.value, text, conn))
-        self._edge.refuse(now, conn, refusal.code, text, out)
-
-
-def _role(text: str) -> ClientRole | None:
-    try:
-        return ClientRole(text)
-    except ValueError:
-        return None

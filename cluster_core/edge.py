@@ -6,10 +6,11 @@ pairs of a stream and a record for T-Library. The node takes them from here to t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cluster_core.core import Core
+from cluster_core.doors import Doors
 from cluster_core.errors import LocalError
 from cluster_core.gate import Gate
 from cluster_core.inputs import Datagram, Opened
@@ -26,6 +27,7 @@ from tlib_proto import (
     Message,
     ServerSession,
     TlibRecord,
+    Value,
     Write,
     encode,
     frame_id,
@@ -93,6 +95,7 @@ class Edge:
         self.tlib_out: list[tuple[int, TlibRecord | Gone]] = []
         self.streams: dict[int, Stream] = {}
         self.stamps = Stamps(core)
+        self.doors = Doors(core)
         self._open: dict[int, Stream] = {}
         self._dialling: dict[int, tuple[Hello, str]] = {}
         self._next_dial = 1
@@ -169,6 +172,10 @@ class Edge:
             out.append(Fault(Subsystem.TRANSPORT, "too-many-connections", f"refused {given.peer}", given.conn))
             out.append(Close(SUBSYSTEMS[given.listener], given.conn, "too many connections"))
             return
+        elif why := "" if given.loopback else self.doors.opened(now, given.conn, _address(given.peer)[0]):
+            out.append(Fault(Subsystem.TRANSPORT, "refused-source", f"{given.peer}: {why}", given.conn))
+            out.append(Close(SUBSYSTEMS[given.listener], given.conn, why))
+            return
         else:
             session = ServerSession(now, stamp=self.stamps.whole)
             self.streams[given.conn] = Stream(session, given.listener, given)
@@ -217,6 +224,7 @@ class Edge:
         """Forget a stream that is gone; returns the listener or dialler it belonged to, None if unknown."""
         stream = self.streams.pop(conn, None)
         self._open.pop(conn, None)
+        self.doors.closed(conn)
         self._core.arm("conn", conn, None)
         if stream is not None:
             return stream.listener
@@ -232,7 +240,7 @@ class Edge:
         return conn
 
     def accept(
-        self, now: int, conn: int, attributes: dict[int, int | str], keepalive_us: int, out: list[AnyOutput]
+        self, now: int, conn: int, attributes: Mapping[int, Value], keepalive_us: int, out: list[AnyOutput]
     ) -> None:
         """Answer a Hello by EventLinkConnected."""
         said: list[TlibRecord] = []

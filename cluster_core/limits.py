@@ -13,6 +13,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     connections: int = 2_048
     registrations_per_client: int = 200_000
+    resume_us: int = 30 * SECOND_US
+    resume_bytes: int = 2 * 1_048_576
+    history_bytes: int = 8 * 1_048_576
+    parked_sessions: int = 256
     bulk_dns_at_once: int = 500
     bulk_wait_us: int = 10 * MILLISECOND_US
     calls: int = 10_000
@@ -54,3 +58,6 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     proven_source_streams: int = 64
     source_idle_us: int = 120 * SECOND_US
     sources: int = 10_000
+    failed_proofs: int = 10
+    failed_proofs_us: int = 60 * SECOND_US
+    ban_us: int = 300 * SECOND_US

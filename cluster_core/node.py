@@ -93,6 +93,7 @@ class ClusterNode:
             "sip": lambda now, key, out: self._edge.sip.handle_timeout(now, self._edge.sip_out),
             "conn": self._edge.timeout,
             "idle": self._edge.idle_timeout,
+            "parked": self._parked,
             "request": self._requests.timeout,
             "membership": lambda now, key, out: ownership.membership_timeout(now, out),
             "fence": lambda now, key, out: ownership.fence_timeout(now, out),
@@ -178,6 +179,7 @@ class ClusterNode:
             "requests": len(self._requests),
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
+            "parked": len(self._clients.parked),
             "streams": len(self._edge.streams),
             "owned_dns": len(self.store.rows("dns")),
             "agents": len(self.store.rows("agents")),
@@ -293,7 +295,7 @@ class ClusterNode:
             condition = Condition.INVALID_ATTRIBUTE
             self._requests.refuse(now, client.conn, message, condition, out, attribute="InputMask")
             return
-        self._edge.set_input_mask(now, client.conn, wanted)
+        self._clients.set_mask(now, client, wanted)
         done = Message(MessageType.EventACK, 0, {Attribute.UserEvent: message.id})
         self._clients.answer(now, client.conn, message.ref, done, out)
 
@@ -301,7 +303,14 @@ class ClusterNode:
         if listener == "smartproxy-link":
             self.smart_proxy.gone(now, conn, out)
             return
-        client = self._clients.gone(conn)
+        client = self._clients.gone(now, conn)
+        self._left(now, conn, listener, client, out)
+
+    def _parked(self, now: int, session_id: str, out: list[AnyOutput]) -> None:
+        client = self._clients.expired(session_id)
+        self._left(now, client.conn, client.listener, client, out)
+
+    def _left(self, now: int, conn: int, listener: str, client: Client | None, out: list[AnyOutput]) -> None:
         if client is not None and client.role is ClientRole.REPORTING:
             self.interaction_proxy.gone(client)
         elif client is not None and listener == "tcontroller" and client.role is not ClientRole.PEER:

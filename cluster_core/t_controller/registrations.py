@@ -261,11 +261,11 @@ class Registrations:
         telling = self._telling.pop(client.conn, None)
         if telling is None:
             return
-        client.untold = {}
         self._core.arm("bulk", client.conn, None)
         for ref in telling.refs:
             done = Message(MessageType.EventRegisteredAll, 0, {Attribute.NodeName: self._core.name})
             self._clients.answer(now, client.conn, ref, done, out)
+        self._clients.told_all(client)
 
 
 class _Telling(msgspec.Struct):

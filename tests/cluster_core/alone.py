@@ -198,6 +198,8 @@ class Program:
         self.session = ClientSession(alone.now, hello)
         self.events: list[Message] = []
         self.number = 0
+        self.linked: Linked | None = None
+        self.deaf = False  # what comes is lost on its way
         self.closed = ""
 
     def ask(self, kind: MessageType, **attributes: Value) -> Message:
@@ -229,6 +231,8 @@ class Program:
 
     def heard(self, data: bytes) -> None:
         """Bytes from the node."""
+        if self.deaf:
+            return
         out: list[Any] = []
         self.session.receive_data(self.alone.now, data, out)
         self.perform(out)
@@ -239,9 +243,13 @@ class Program:
             if isinstance(record, Write):
                 self.alone.give(Received(self.conn, record.data))
             elif isinstance(record, Incoming | Linked):
-                self.follow(record.message)
                 if isinstance(record, Incoming):
+                    self.follow(record.message)
                     self.events.append(record.message)
+                else:
+                    self.linked = record
+                    if Attribute.Resume not in record.message.attributes:  # else what was missed follows
+                        self.follow(record.message)
 
     def follow(self, event: Message) -> None:
         """Every event says when it is, which number it has, and which run of the server it is of."""
