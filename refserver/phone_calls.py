@@ -232,7 +232,7 @@ class CallSide(PhoneAgent):
             return
         if item.status in (401, 407) and item.response is not None and call.challenges < 3:
             call.challenges += 1
-            call.cseq += 1
+            call.cseq = item.response.cseq[0] + 1  # a 422 may have been answered in between
             credentials = self.credentials(item.response, "INVITE", call.uri, 1)
             if credentials is not None:
                 self._invite(call, out, (credentials,))

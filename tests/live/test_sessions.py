@@ -12,7 +12,7 @@ import pytest
 from refserver.phone import Phone, PhoneEventKind
 from sip_proto import Request, Response
 from tests.certificates import self_signed
-from tests.live.cluster import PASSWORD, Cluster, run, running, tls_text
+from tests.live.cluster import PASSWORD, Cluster, cluster_text, run, running, tls_text
 from tests.live.peers import Baresip, baresip, free_port, sipp
 from tests.live.scenarios import Scenario
 from tests.refserver.test_phone_calls import Wire
@@ -570,6 +570,21 @@ def test_replaces_is_advertised_by_caller_and_callee_legs(tmp_path: Path) -> Non
 
 
 # what else a session has
+
+
+def test_a_phone_that_is_told_the_least_interval_and_then_challenged_gets_through(tmp_path: Path) -> None:
+    async def body() -> None:
+        least = "smart-proxy-enabled = true\nsession-refresh-minimum = 120"
+        async with running(tmp_path, text=cluster_text().replace("smart-proxy-enabled = true", least)) as cluster:
+            caller = await cluster.phone("1001", "n1", session_s=90)
+            callee = await cluster.phone("1002", "n2", auto_answer=True)
+            await caller.call("1002")
+            assert (await caller.wait_for(Kind.ESTABLISHED)).detail["session_s"] == 120
+            assert (await callee.wait_for(Kind.ESTABLISHED)).detail["session_s"] == 1800
+            await callee.hangup()
+            await caller.wait_for(Kind.ENDED)
+
+    run(body)
 
 
 def test_digits_and_messages_go_through_the_server_to_the_phone_of_the_other_node(tmp_path: Path) -> None:
