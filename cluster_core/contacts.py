@@ -48,10 +48,12 @@ def fixed_binding(contact: str, user: str) -> Binding | None:
 
 
 def named_binding(contact: str, user: str, target: Target) -> Binding:
-    """A binding for a configured contact that names a host, at one of the places where the name leads (RFC 3263)."""
+    """A binding for a configured contact that names a host, at one of the places where the name leads (RFC 3263); under
+    TLS each of them must show the certificate of the host (RFC 5922 section 7.1)."""
     uri = parse_uri(contact)
     asked = uri.params.get("transport", "")
     place = f"{uri.host}:{uri.port}" if uri.port else uri.host
     tail = f";transport={asked}" if asked else ""
     transport = target.transport
-    return Binding(f"sip:{user}@{place}{tail}", LISTENERS[transport], *target.address, transport=transport)
+    name = uri.host.rstrip(".") if transport == "tls" else ""
+    return Binding(f"sip:{user}@{place}{tail}", LISTENERS[transport], *target.address, transport=transport, name=name)

@@ -127,7 +127,7 @@ class Edge:
                 self._bind(conn, record.flow)
                 self._dialled_for[conn] = record.listener
                 address = _text(record.destination)
-                out.append(Dial(Subsystem.CALL_MANAGER, conn, address, record.transport == "tls"))
+                out.append(Dial(Subsystem.CALL_MANAGER, conn, address, record.transport == "tls", record.name))
             elif type(record) is Disconnect:
                 conn = self._conns.get(record.flow)
                 if conn is not None:

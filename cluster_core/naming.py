@@ -14,9 +14,6 @@ from cluster_core.inputs import Answered
 from cluster_core.outputs import AnyOutput, Ask, Subsystem
 from sip_proto import LocalError, Naptr, Query, Resolved, ResolveOutput, Resolver, Srv, Target
 
-TRANSPORTS = ("udp", "tcp")
-"""Not TLS: the host checks the certificate of an address, not of the name that led there."""
-
 Records = Sequence[Naptr | Srv | str]
 
 
@@ -50,7 +47,8 @@ class Naming:
         # Who listens on one family cannot send to the other.
         family = "AAAA" if "[" in core.member.sip else "A"
         timeout_us = core.limits.lookup_deadline_us
-        self._resolver = Resolver(seed, transports=TRANSPORTS, families=(family,), timeout_us=timeout_us)
+        transports = ("udp", "tcp", "tls") if core.member.sip_tls else ("udp", "tcp")
+        self._resolver = Resolver(seed, transports=transports, families=(family,), timeout_us=timeout_us)
         self.user: User
         self.gate: Gate
         self._keys: dict[int, int] = {}

@@ -56,12 +56,16 @@ class SendDatagram(Output, frozen=True):
 
 
 class Dial(Output, frozen=True):
-    """Open a stream to `address` (host:port), under TLS if so said; it becomes `conn`, an odd number."""
+    """Open a stream to `address` (host:port), under TLS if so said; it becomes `conn`, an odd number.
+
+    The certificate must be that of the host `name`, of the address where that is empty.
+    """
 
     subsystem: Subsystem
     conn: int
     address: str
     tls: bool = False
+    name: str = ""
 
 
 class Close(Output, frozen=True):

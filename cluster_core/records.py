@@ -29,7 +29,7 @@ def as_pairs(value: Any) -> Any:
 
 class Binding(msgspec.Struct, frozen=True, array_like=True):
     """Where a phone is: its contact, the address it registered from, the way back, its preference in 1/1000 (RFC 3261
-    10, RFC 3327)."""
+    10, RFC 3327). `name` is the host whose certificate a TLS stream to it must show, empty for that of the address."""
 
     contact: str
     listener: str
@@ -43,6 +43,7 @@ class Binding(msgspec.Struct, frozen=True, array_like=True):
     flow: int = 0
     node: str = ""
     q: int = 1000
+    name: str = ""
 
 
 class CallView(msgspec.Struct, frozen=True, array_like=True):

@@ -183,6 +183,7 @@ class _Reader:
         clients = self.clients(top.client)
         nodes = self.nodes(top.node, cluster, dns)
         self.owners(options, clients)
+        self.diallers(dns, nodes)
         return ClusterSettings(
             name=cluster.name,
             realm=cluster.realm or cluster.name,
@@ -195,6 +196,14 @@ class _Reader:
             insecure=cluster.insecure,
             name_servers=tuple(cluster.name_servers),
         )
+
+    def diallers(self, dns: dict[str, DnSettings], nodes: tuple[NodeSettings, ...]) -> None:
+        """A trunk under TLS is dialled by a TLS listener, which shows its certificate there."""
+        if all(member.sip_tls for node in nodes for member in node.members):
+            return
+        for number, dn in dns.items():
+            if dn.type is DnType.TRUNK and _is_tls(dn.contact):
+                self.wrong(("dn", number, "contact"), "expected sip-port-tls on every member, for a trunk under TLS")
 
     def limits(self, table: dict[str, Any]) -> Limits:
         """Bounds that differ from ours."""
@@ -487,14 +496,21 @@ def _wrong_contact(contact: str, kind: DnType, tables: dict[str, Any]) -> str:
         return "expected a trunk whose contact is an IP address" if named else ""
     if not _names_host(contact):
         return ""
-    # The certificate of a stream is checked against the address that was dialled, not against the name.
-    if uri.scheme == "sips" or uri.params.get("transport", "udp").lower() not in ("udp", "tcp"):
-        return "expected an IP address, or a host's name over UDP or TCP"
+    if uri.params.get("transport", "udp").lower() not in ("udp", "tcp", "tls"):
+        return "expected a host's name over UDP, TCP or TLS"
     if not _HOST.match(uri.host):
         return "expected an IP address or a host's name"
     if not is_served():
         return "expected an IP address; a host's name needs dnspython: install the extra `server`"
     return ""
+
+
+def _is_tls(contact: str) -> bool:
+    try:
+        uri = parse_uri(contact)
+    except ParseError:
+        return False
+    return uri.scheme == "sips" or uri.params.get("transport", "").lower() == "tls"
 
 
 def _names_host(contact: str) -> bool:

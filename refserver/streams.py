@@ -157,7 +157,7 @@ class Streams:
     def dial(self, output: Dial) -> None:
         """Open a stream to an address; `Opened` or `Closed` follows."""
         self._dials[output.conn] = self.host.loop.create_task(
-            self._dial(output.conn, output.address, self.trust if output.tls else None)
+            self._dial(output.conn, output.address, self.trust if output.tls else None, output.name)
         )
 
     def close(self, output: Close) -> None:
@@ -205,12 +205,13 @@ class Streams:
             if stream.transport:
                 stream.transport.abort()
 
-    async def _dial(self, conn: int, address: str, tls: ssl.SSLContext | None) -> None:
+    async def _dial(self, conn: int, address: str, tls: ssl.SSLContext | None, name: str) -> None:
         try:
             host, port = split_address(address)
+            shown = (name or host) if tls else None
             async with asyncio.timeout(DIAL_S):
                 await self.host.loop.create_connection(
-                    lambda: Stream(self, "dial", conn), host, port, ssl=tls, server_hostname=host if tls else None
+                    lambda: Stream(self, "dial", conn), host, port, ssl=tls, server_hostname=shown
                 )
         except (OSError, ValueError, TimeoutError) as error:
             if self._dials.pop(conn, None):

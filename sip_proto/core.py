@@ -102,26 +102,29 @@ class Core:
             return f"<sips:{sent_by}>"
         return f"<sip:{sent_by};transport={hop.transport}>"
 
-    def _hop(self, listener: str, transport: str, destination: Address, flow: int) -> Hop:
+    def _hop(self, listener: str, transport: str, destination: Address, flow: int, name: str = "") -> Hop:
         """Where the program's request goes; LocalError when it cannot (RFC 3261 section 18.1.1)."""
         own = self._transports.get(listener)
         if own is None:
             raise LocalError(f"no listener {listener!r}")
         if flow and (live := self._flows.live(flow)) is not None:
-            return Hop(live.listener if own == "udp" else listener, destination, live.transport, flow)
+            return Hop(live.listener if own == "udp" else listener, destination, live.transport, flow, live.name)
         if transport == "udp":
             transport = own
         if transport == "udp":
             return Hop(listener, destination)
         if transport not in ("tcp", "tls") or own not in ("udp", transport):
             raise LocalError(f"listener {listener!r} does not do {transport!r}")
-        return self._stream_hop(listener, transport, destination, must=True)
+        return self._stream_hop(listener, transport, destination, name, must=True)
 
-    def _stream_hop(self, listener: str, transport: str, destination: Address, *, must: bool = False) -> Hop:
-        flow = self._flows.to(transport, destination)
+    def _stream_hop(
+        self, listener: str, transport: str, destination: Address, name: str = "", *, must: bool = False
+    ) -> Hop:
+        name = name if transport == "tls" else ""
+        flow = self._flows.to(transport, destination, name)
         if must and not flow and not self._flows.room():
             raise LocalError(f"{self._limits.flows} flows: no room for another")
-        return Hop(listener, destination, transport, flow or NEW_FLOW)
+        return Hop(listener, destination, transport, flow or NEW_FLOW, name)
 
     def _dialog_hop(self, dialog: Dialog, text: str, flow: int) -> Hop:
         """Where a request in a dialog goes: its next hop's URI is `text`, `flow` the stream that the peer came by.
@@ -148,14 +151,18 @@ class Core:
         live = self._flows.live(flow) if transport != "udp" else None
         outbound = uri is not None and "ob" in uri.params
         if live is not None and live.transport == transport and self._leads_to(live, place, outbound):
-            return Hop(live.listener, place or live.peer, transport, flow)
+            return Hop(live.listener, place or live.peer, transport, flow, live.name)
         place = place or dialog.destination
-        return Hop(listener, place) if transport == "udp" else self._stream_hop(listener, transport, place)
+        if transport == "udp":
+            return Hop(listener, place)
+        # The same host by another port shows the same certificate.
+        name = dialog.name if place[0] == dialog.destination[0] else ""
+        return self._stream_hop(listener, transport, place, name)
 
     def _leads_to(self, live: Flow, place: Address | None, outbound: bool) -> bool:
         if place is None or outbound:
             return True
-        return live.peer[0] == place[0] and not self._flows.to(live.transport, place)
+        return live.peer[0] == place[0] and not self._flows.to(live.transport, place, live.name)
 
     def _send(self, now: int, hop: Hop, data: bytes, out: list[Output]) -> None:
         if hop.flow:
@@ -200,6 +207,7 @@ class Core:
         )
         tx.transport = hop.transport
         tx.flow = hop.flow
+        tx.name = hop.name
         tx.data = request_bytes(method, parts, extra, body, content_type, max_forwards)
         self._tx.start(now, tx, out)
         return tx
@@ -274,6 +282,7 @@ class Core:
         )
         cancel.transport = tx.transport
         cancel.flow = tx.flow
+        cancel.name = tx.name
         cancel.data = cancel_bytes(tx.parts, self._settings.user_agent)
         self._tx.start(now, cancel, out)
 

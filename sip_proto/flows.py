@@ -14,25 +14,30 @@ NEW_FLOW = -(1 << 62)
 
 
 class Hop(NamedTuple):
-    """Where a message came from or goes to; `flow` 0 is a datagram, else the stream to prefer or NEW_FLOW (ours)."""
+    """Where a message came from or goes to; `flow` 0 is a datagram, else the stream to prefer or NEW_FLOW, `name` the
+    host whose certificate a TLS stream must show, empty for that of the address (ours)."""
 
     listener: str
     destination: Address
     transport: str = "udp"
     flow: int = 0
+    name: str = ""
 
 
 class Flow:
     """One stream; `waiting` are pairs of transaction handle (0 for none) and bytes until it is open."""
 
-    __slots__ = ("framer", "id", "listener", "open", "peer", "transport", "waiting", "waiting_size")
+    __slots__ = ("framer", "id", "listener", "name", "open", "peer", "transport", "waiting", "waiting_size")
 
-    def __init__(self, id_: int, listener: str, transport: str, peer: Address, framer: StreamFramer) -> None:
+    def __init__(
+        self, id_: int, listener: str, transport: str, peer: Address, framer: StreamFramer, name: str = ""
+    ) -> None:
         self.id = id_
         self.listener = listener
         self.transport = transport
         self.peer = peer
         self.framer = framer
+        self.name = name
         self.open = False
         self.waiting: list[tuple[int, bytes]] = []
         self.waiting_size = 0
@@ -50,7 +55,7 @@ class Flows:
         self._limits = limits
         self._timings = timings
         self._last = 0
-        self._by_place: dict[tuple[str, Address], int] = {}
+        self._by_place: dict[tuple[str, Address, str], int] = {}
         self.table: dict[int, Flow] = {}
         self.timers: TimerTable[int] = TimerTable()
 
@@ -62,9 +67,10 @@ class Flows:
         found = self.table.get(flow)
         return found if found is not None and found.open else None
 
-    def to(self, transport: str, place: Address) -> int:
-        """The flow that leads there, open or about to be; 0 when there is none (RFC 3261 section 18.1.1)."""
-        return self._by_place.get((transport, place), 0)
+    def to(self, transport: str, place: Address, name: str = "") -> int:
+        """The flow that leads there and has shown the certificate of `name`, open or about to be; 0 when there is none
+        (RFC 3261 section 18.1.1, RFC 5922 section 4)."""
+        return self._by_place.get((transport, place, name), 0)
 
     def opened(self, flow: int, listener: str, transport: str, peer: Address, out: list[Output]) -> None:
         """Take an accepted stream, or the news that ours is open; LocalError for a number in use (ours)."""
@@ -93,7 +99,7 @@ class Flows:
         found = self.table.pop(flow, None)
         if found is None:
             return []
-        place = (found.transport, found.peer)
+        place = (found.transport, found.peer, found.name)
         if self._by_place.get(place) == flow:
             del self._by_place[place]
         self.timers.cancel(flow)
@@ -110,14 +116,14 @@ class Flows:
         """
         found = self.table.get(hop.flow)
         if found is None:
-            found = self.table.get(self.to(hop.transport, hop.destination))
+            found = self.table.get(self.to(hop.transport, hop.destination, hop.name))
         if found is None:
             self._last -= 1
             if not self.room():
                 return self._last
-            found = self._add(self._last, hop.listener, hop.transport, hop.destination)
+            found = self._add(self._last, hop.listener, hop.transport, hop.destination, hop.name)
             self.timers.set(found.id, now + self._timings.connect_us)
-            out.append(Connect(found.id, hop.listener, hop.transport, hop.destination))
+            out.append(Connect(found.id, hop.listener, hop.transport, hop.destination, hop.name))
         if found.open:
             out.append(TransmitStream(found.id, data))
         elif found.waiting_size + len(data) <= self._limits.waiting:
@@ -140,9 +146,9 @@ class Flows:
             assert flow.open or number in self.timers
         for place, number in self._by_place.items():
             flow = self.table[number]
-            assert place == (flow.transport, flow.peer)
+            assert place == (flow.transport, flow.peer, flow.name)
 
-    def _add(self, flow: int, listener: str, transport: str, peer: Address) -> Flow:
-        added = self.table[flow] = Flow(flow, listener, transport, peer, StreamFramer(self._limits))
-        self._by_place[transport, peer] = flow
+    def _add(self, flow: int, listener: str, transport: str, peer: Address, name: str = "") -> Flow:
+        added = self.table[flow] = Flow(flow, listener, transport, peer, StreamFramer(self._limits), name)
+        self._by_place[transport, peer, name] = flow
         return added

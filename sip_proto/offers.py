@@ -298,6 +298,7 @@ class OfferSide(SessionSide):
             "",
             False,
             tx.transport,
+            name=tx.name,
         )
         learn(dialog, response)
         dialog.remote_tag = ""

@@ -13,7 +13,7 @@ class Dialog(msgspec.Struct):
     `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the
     peer was first reached; a CSeq number of 0 is none yet. `session_s` is the interval of the session timer, 0 for
     none, `refresher` whether we refresh, `session_agreed` whether the peer knows of it, `refresh_body` what a re-INVITE
-    that refreshes has to offer (RFC 4028).
+    that refreshes has to offer (RFC 4028). `name` is the host whose certificate `destination` has shown (Connect).
     """
 
     leg: int
@@ -37,6 +37,7 @@ class Dialog(msgspec.Struct):
     refresher: bool = False
     session_agreed: bool = False
     refresh_body: bytes = b""
+    name: str = ""
 
 
 class Transmit(msgspec.Struct, frozen=True):
@@ -56,12 +57,13 @@ class TransmitStream(msgspec.Struct, frozen=True):
 
 class Connect(msgspec.Struct, frozen=True):
     """Open a stream ("tcp" or "tls") from `listener` to `destination`; say stream_opened or stream_closed with
-    this `flow`, a negative number."""
+    this `flow`, a negative number. A TLS certificate must be that of `name`, of the address where that is empty."""
 
     flow: int
     listener: str
     transport: str
     destination: Address
+    name: str = ""
 
 
 class Disconnect(msgspec.Struct, frozen=True):

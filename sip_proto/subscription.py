@@ -419,7 +419,7 @@ class SubscriptionSide(CalleeSide):
             tx = self._start_server(now, origin, request, key, usage.id, tag, merge, out)
             usage.asked = tx.handle
             self._timers.set(usage.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
-            out.append(SubscriptionAsked(usage.id, request, package, event_id, expires_s, *origin))
+            out.append(SubscriptionAsked(usage.id, request, package, event_id, expires_s, *origin[:4]))
 
     def _within_dialog(self, now: int, origin: Hop, request: Request, key: Key, out: list[Output]) -> None:
         usage = None

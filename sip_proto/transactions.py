@@ -60,6 +60,7 @@ class Transaction:
         "leg",
         "listener",
         "method",
+        "name",
         "state",
         "transport",
     )
@@ -78,12 +79,13 @@ class Transaction:
         self.destination = destination
         self.transport = "udp"
         self.flow = 0
+        self.name = ""
         self.data = b""
         self.again_us = 0
 
     def hop(self) -> Hop:
         """Where it sends to."""
-        return Hop(self.listener, self.destination, self.transport, self.flow)
+        return Hop(self.listener, self.destination, self.transport, self.flow, self.name)
 
 
 class ClientTransaction(Transaction):

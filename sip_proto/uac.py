@@ -52,6 +52,7 @@ class CallerSide(RefreshSide):
         from_tag: str | None = None,
         transport: str = "udp",
         flow: int = 0,
+        name: str = "",
         reliable: str | None = None,
         session_s: int | None = None,
     ) -> int:
@@ -59,10 +60,12 @@ class CallerSide(RefreshSide):
 
         `from_` and `to` are name-addrs without tag. `reliable` stands for that of the settings. After 401 or 407: the
         same call_id and from_tag, cseq + 1. `flow` is taken while it is open, else one that leads to `destination` by
-        `transport`, else a new one.
+        `transport`, else a new one. A new one by TLS must show the certificate of the host `name`, of the address where
+        that is empty (RFC 5922 section 7.3).
         """
         self._room(leg=True)
-        hop = self._hop(listener, transport, destination, flow)
+        check_texts(name)
+        hop = self._hop(listener, transport, destination, flow, name)
         if reliable is not None and reliable not in RELIABLE:
             raise LocalError(f"reliable: {reliable!r}")
         check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
@@ -100,6 +103,7 @@ class CallerSide(RefreshSide):
             contact,
             secure,
             hop.transport,
+            name=hop.name,
         )
         leg = Leg(dialog, LegState.OUTGOING)
         leg.call = Call(uri, dialog.route_set, extra, body, content_type, max_forwards)

@@ -102,7 +102,7 @@ class CalleeSide(AnswerSide):
         tag = self._ids.tag()
         if asked is None:
             tx = self._start_server(now, origin, request, key, 0, tag, merge, out)
-            out.append(Requested(tx.handle, request, 0, *origin))
+            out.append(Requested(tx.handle, request, 0, *origin[:4]))
             return
         handle = self._handle()
         leg = Leg(
@@ -118,7 +118,7 @@ class CalleeSide(AnswerSide):
         tx.asked = asked
         leg.invite = tx.handle
         leg.arbiter.came(leg.invite, request.body)
-        out.append(Invited(handle, request, *origin))
+        out.append(Invited(handle, request, *origin[:4]))
 
     def _start_server(
         self,
@@ -284,7 +284,7 @@ class CalleeSide(AnswerSide):
         self, now: int, leg: Leg, tx: ServerTransaction, request: Request, origin: Hop, out: list[Output]
     ) -> None:
         """Whoever knows what a request in a live leg is for takes it; the program gets the others."""
-        out.append(Requested(tx.handle, request, leg.id, *origin))
+        out.append(Requested(tx.handle, request, leg.id, *origin[:4]))
 
     def _find(self, request: Request) -> Leg | None:
         handle = self._by_dialog.get((request.call_id, request.to.tag))

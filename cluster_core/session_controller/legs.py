@@ -117,6 +117,7 @@ class Legs:
                 transport=binding.transport,
                 # A stream is this node's alone: another node that rings the phone connects to its contact.
                 flow=binding.flow if binding.node == self._core.name else 0,
+                name=binding.name,
                 reliable="no" if plain else options.sip_enable_100rel,
                 session_s=self._interval_s(options),
             )

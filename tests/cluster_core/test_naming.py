@@ -296,3 +296,41 @@ def test_a_binding_keeps_what_the_contact_says_of_its_host():
     assert (binding.contact, binding.listener) == ("sip:9123@gw.example.com:5070;transport=tcp", "sip-tcp")
     assert (binding.host, binding.port, binding.transport) == (*A, "tcp")
     assert named_binding("sip:gw.example.com", "1", Target("tcp", A)).contact == "sip:1@gw.example.com"
+
+
+def under_tls(contact: str) -> Alone:
+    """A node with a TLS listener, and a trunk."""
+    made = settings()
+    member = msgspec.structs.replace(made.nodes[0].members[0], sip_tls="192.0.2.1:5061")
+    node = msgspec.structs.replace(made.nodes[0], members=(member,))
+    dns = {dn.dn: dn for dn in DNS}
+    dns["pstn"] = DnSettings(dn="pstn", type=DnType.TRUNK, prefix="9", contact=contact)
+    alone_ = Alone(nodes=(node,), dns=dns)
+    alone_.phone("1001", PHONE)
+    return alone_
+
+
+@pytest.mark.parametrize("contact", [f"sips:{GW}", f"sip:{GW};transport=tls", f"sip:{GW}.;transport=TLS"])
+def test_a_trunk_under_tls_is_dialled_with_the_name_that_its_certificate_must_show(contact: str):
+    made = under_tls(contact)
+    call(made)
+    zone = {
+        (GW, "NAPTR"): Found(60 * SECOND, pointers=(Naptr(1, 1, "s", "SIPS+D2T", "_sips._tcp.gw.example.com"),)),
+        ("_sips._tcp.gw.example.com", "SRV"): Found(60 * SECOND, services=(Srv(1, 0, 5071, "a.example.com"),)),
+        ("a.example.com", "A"): Found(60 * SECOND, (A[0],)),
+    }
+    while questions := asked(made):
+        for name, kind in questions:
+            answer(made, name.rstrip("."), kind, zone.get((name.rstrip("."), kind)))
+    (dial,) = [dial for dial in made.dialled if dial.tls]
+    assert (dial.address, dial.tls, dial.name) == (f"{A[0]}:5071", True, GW)
+
+
+def test_a_node_without_a_tls_listener_looks_for_no_place_under_tls():
+    made = alone(f"sips:{GW}")
+    call(made)
+    while questions := asked(made):
+        for name, kind in questions:
+            answer(made, name, kind, None)
+    assert told(made) == "SIP/2.0 503 Service Unavailable"
+    assert not any(dial.tls for dial in made.dialled)

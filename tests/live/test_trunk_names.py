@@ -6,10 +6,13 @@ import asyncio
 import socket
 from pathlib import Path
 
+import pytest
+
 from refserver.journal import make_directory
-from refserver.phone import Phone, PhoneEventKind
+from refserver.phone import Phone, PhoneEventKind, Transport
+from tests.certificates import self_signed
 from tests.dns_server import serving
-from tests.live.cluster import cluster_text, run, running
+from tests.live.cluster import cluster_text, run, running, tls_text
 from tests.live.test_replay import replayed
 
 Kind = PhoneEventKind
@@ -65,5 +68,38 @@ def test_a_call_is_refused_with_503_when_the_name_leads_nowhere(tmp_path: Path) 
             assert (await agent.wait_for(Kind.FAILED)).status == 503
             assert ("gw.test.", "NAPTR") in names.asked
             assert (await cluster.status("n1"))["counts"]["lookups"] == 0
+
+    run(body)
+
+
+@pytest.mark.peer("openssl")
+@pytest.mark.parametrize(("names", "status"), [("IP:127.0.0.1,DNS:gw.test", 0), ("IP:127.0.0.1", 503)])
+def test_a_trunk_under_tls_must_show_the_certificate_of_its_name(tmp_path: Path, names: str, status: int) -> None:
+    async def body() -> None:
+        pair = self_signed(tmp_path, names=names)
+        files = {"ca_file": pair.certificate, "certificate": pair.certificate, "certificate_key": pair.key}
+        transport = Transport(name="tls", **files)
+        async with Phone("gateway", "", ("127.0.0.1", 9), auto_answer=True, transport=transport) as gateway:
+            zone = {
+                ("gw.test.", "NAPTR"): ['10 0 "s" "SIPS+D2T" "" _sips._tcp.gw.test.'],
+                ("_sips._tcp.gw.test.", "SRV"): [f"10 0 {gateway.address[1]} a.gw.test."],
+                ("a.gw.test.", "A"): ["127.0.0.1"],
+            }
+            async with serving(zone) as server:
+                text = tls_text(pair).replace(
+                    'realm = "test.example"',
+                    f'realm = "test.example"\nname-servers = ["{server.address[0]}:{server.address[1]}"]',
+                )
+                text += '\n[dn."pstn"]\ntype = "Trunk"\nprefix = "9"\ncontact = "sips:gw.test"\n'
+                async with running(tmp_path, text=text) as cluster:
+                    agent = await cluster.phone("1001", "n1")
+                    await agent.call("9123")
+                    if status:
+                        assert (await agent.wait_for(Kind.FAILED)).status == status
+                        return
+                    await gateway.wait_for(Kind.INCOMING)
+                    await agent.wait_for(Kind.ESTABLISHED)
+                    await agent.hangup()
+                    await gateway.wait_for(Kind.ENDED)
 
     run(body)

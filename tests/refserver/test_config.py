@@ -257,7 +257,7 @@ def with_trunk(contact: str, more: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    "contact", ["sip:gw.example.com", "sip:gw.example.com.:5070;transport=tcp", "sips:192.0.2.1", "sip:[2001:db8::1]"]
+    "contact", ["sip:gw.example.com", "sip:gw.example.com.:5070;transport=tcp", "sip:[2001:db8::1]"]
 )
 def test_a_trunk_may_name_a_host(contact):
     assert parse(with_trunk(contact)).dns["t"].contact == contact
@@ -266,14 +266,22 @@ def test_a_trunk_may_name_a_host(contact):
 @pytest.mark.parametrize(
     ("contact", "what"),
     [
-        ("sips:gw.example.com", "a host's name over UDP or TCP"),
-        ("sip:gw.example.com;transport=tls", "a host's name over UDP or TCP"),
+        ("sip:gw.example.com;transport=sctp", "a host's name over UDP, TCP or TLS"),
         ("sip:gw..example.com", "expected"),
         ("sip:@", "expected a SIP URI"),
     ],
 )
 def test_a_trunk_by_a_name_that_cannot_be_reached_is_refused(contact, what):
     assert any("dn.t.contact: " in p and what in p for p in complaints(with_trunk(contact)))
+
+
+@pytest.mark.parametrize("contact", ["sips:192.0.2.1", "sips:gw.example.com", "sip:gw.example.com;transport=TLS"])
+def test_a_trunk_under_tls_needs_a_tls_listener_to_dial_from(contact):
+    wanted = "dn.t.contact: expected sip-port-tls on every member"
+    assert any(wanted in problem for problem in complaints(with_trunk(contact)))
+    more = 'sip-port-tls = "127.0.0.1:5061"\ncertificate = "c"\ncertificate-key = "k"\n'
+    text = with_trunk(contact).replace('sip-port = "127.0.0.1:5060"\n', f'sip-port = "127.0.0.1:5060"\n{more}')
+    assert parse(text).dns["t"].contact == contact
 
 
 def test_a_host_name_is_refused_without_dnspython_and_an_address_is_not(monkeypatch):

@@ -391,3 +391,41 @@ def test_a_copy_by_datagram_of_what_came_by_a_stream_is_answered_by_the_stream()
     out.clear()
     end.receive_datagram(3, "udp", stranger, copy, out)  # type: ignore[arg-type]
     assert out == [Connect(-1, "tcp", "tcp", A)]
+
+
+def test_a_tls_stream_is_used_again_for_the_same_host_name_alone() -> None:
+    pair = Streams()
+    for name in ("gw.example", "gw.example", "other.example", "", "other.example"):
+        pair.invite("tls", "tls", name=name)
+    assert [connect.name for _, connect in pair.connects] == ["gw.example", "other.example", ""]
+    pair.invite("tcp", "tcp", name="gw.example")
+    assert pair.connects[-1][1].name == ""
+
+
+def test_a_call_goes_on_over_a_new_stream_to_the_same_host_name() -> None:
+    pair = Streams()
+    leg = pair.invite("tls", "tls", name="gw.example")
+    answered(pair, leg)
+    pair.do("a", lambda now, out: pair.ends["a"].send(now, leg, "INFO", out))
+    assert len(pair.connects) == 1
+    pair.cut()
+    pair.do("a", lambda now, out: pair.ends["a"].bye(now, leg, out))
+    assert [(name, connect.name) for name, connect in pair.connects] == [("a", "gw.example"), ("a", "gw.example")]
+    assert isinstance(pair.take("b")[-2], Ended)
+
+
+def test_a_contact_elsewhere_is_not_asked_for_the_certificate_of_the_name() -> None:
+    pair = Streams()
+    leg = pair.invite("tls", "tls", name="gw.example")
+    (invited,) = [record for record in pair.take("b") if isinstance(record, Invited)]
+    headers = [("Contact", "<sip:b@192.0.2.9;transport=tls>")]
+    pair.do("b", lambda now, out: pair.ends["b"].accept(now, invited.leg, out, body=b"v=0\r\n", headers=headers))
+    pair.do("a", lambda now, out: pair.ends["a"].ack(now, leg, out))
+    assert pair.connects[-1] == ("a", Connect(-2, "tls", "tls", ("192.0.2.9", 5061)))
+
+
+def test_a_cancel_goes_by_the_stream_of_its_invite() -> None:
+    pair = Streams()
+    leg = pair.invite("tls", "tls", name="gw.example")
+    pair.do("a", lambda now, out: pair.ends["a"].cancel(now, leg, out))
+    assert len(pair.connects) == 1
