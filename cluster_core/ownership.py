@@ -62,6 +62,9 @@ class Ownership:
         self._member = False
         self._stopped = False
 
+    def __len__(self) -> int:
+        return len(self._asked)
+
     @property
     def acting(self) -> bool:
         """Whether this node may act as an owner now."""
@@ -145,7 +148,11 @@ class Ownership:
         self._learn(now, given.key, given.value, given.revision, out)
 
     def membership_timeout(self, now: int, out: list[AnyOutput]) -> None:
-        """Time to refresh the membership, or to ask for one again."""
+        """Time to refresh the membership, or to ask for one again; what was never answered is not awaited any more."""
+        stale = now - self._core.limits.request_deadline_us
+        # Here and not at each question: a client that goes gives back all of its DNs at once.
+        for old in [request for request, (_, sent_us) in self._asked.items() if sent_us < stale]:
+            del self._asked[old]
         if not self._member:
             self.join(now, out)
             return
@@ -171,9 +178,6 @@ class Ownership:
 
     def _ask(self, now: int, what: Question, out: list[AnyOutput]) -> None:
         request = self._core.ids.request()
-        stale = now - self._core.limits.request_deadline_us
-        for old in [r for r, (_, sent_us) in self._asked.items() if sent_us < stale]:
-            del self._asked[old]
         self._asked[request] = (what, now)
         out.append(Ask(Subsystem.T_CONTROLLER, request, what))
 
