@@ -31,8 +31,8 @@ class Exchange(msgspec.Struct):
     another room brings together.
 
     `open` are the legs with an offer of ours and its number, `said` what it was, `answers` what those said that have
-    answered, `asker` the leg whose offer it is (0: ours), `owed` the leg whose 2xx waits for an ACK with the asker's
-    answer.
+    answered (of BACK: what they had agreed to, and are to forget), `asker` the leg whose offer it is (0: ours), `owed`
+    the leg whose 2xx waits for an ACK with the asker's answer.
     """
 
     kind: Kind
@@ -86,26 +86,36 @@ class Exchanges:
         self._wishes.setdefault(leg, deque()).append(wish)
 
     def next(self, legs: Iterable[int]) -> tuple[int, Wish] | None:
-        """The first wish of the first of these legs that has one, taken."""
-        for leg in legs:
-            wishes = self._wishes.get(leg)
-            if wishes is not None:
-                wish = wishes.popleft()
-                if not wishes:
-                    del self._wishes[leg]
-                return leg, wish
+        """The wish to serve next of these legs, taken: a phone's offer first, as nothing can be offered to that phone
+        before it has its answer; then as they came."""
+        there = [(leg, wishes) for leg in legs if (wishes := self._wishes.get(leg)) is not None]
+        for leg, wishes in there:
+            for wish in wishes:
+                if wish.kind is Kind.PASSED:
+                    self._take(leg, wish)
+                    return leg, wish
+        for leg, wishes in there:
+            wish = wishes[0]
+            self._take(leg, wish)
+            return leg, wish
         return None
+
+    def offers(self, leg: int) -> Wish | None:
+        """The phone's offer that waits, if one does."""
+        return next((wish for wish in self._wishes.get(leg, ()) if wish.kind is Kind.PASSED), None)
 
     def withdraw(self, leg: int) -> bool:
         """A phone takes back the offer that waits; False when none does."""
-        wishes = self._wishes.get(leg, deque())
-        for wish in wishes:
-            if wish.kind is Kind.PASSED:
-                wishes.remove(wish)
-                if not wishes:
-                    del self._wishes[leg]
-                return True
-        return False
+        wish = self.offers(leg)
+        if wish is not None:
+            self._take(leg, wish)
+        return wish is not None
+
+    def _take(self, leg: int, wish: Wish) -> None:
+        wishes = self._wishes[leg]
+        wishes.remove(wish)
+        if not wishes:
+            del self._wishes[leg]
 
     def gone(self, leg: int) -> Exchange | None:
         """A leg is over: nothing of it waits; the exchange that it was in goes on without it."""

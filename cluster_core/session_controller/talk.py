@@ -237,7 +237,8 @@ class Talk:
             said = exchange.said[leg]
             answer = media.answer_from(said, offer) if offer else said
             if answer and self._legs.answer_offer(now, leg, self._legs.shape(party, answer)):
-                self.offer_answered(now, party, number, offer or party.sdp, out)
+                agreed = offer or media.with_direction(party.sdp, media.direction(said))
+                self.offer_answered(now, party, number, agreed, out)
             else:
                 self._legs.refuse_offer(now, leg, 488)
                 self.offer_refused(now, party, number, 488, out)
@@ -279,6 +280,7 @@ class Talk:
         if asker is not None and taken:
             taken = self._legs.answer_offer(now, asker.leg, self._legs.shape(asker, answer))
         if asker is None or not taken:
+            exchange.answers[party.leg] = answer
             self._end(now, exchange, out, self._before([party]))
             return
         party.sdp = answer or party.sdp
@@ -370,7 +372,22 @@ class Talk:
             cause = self._calls.expected(holder, exchange.given)
             self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=holder.dn)
         exchange.failed = True
-        self._perhaps_done(now, exchange, out)
+        if exchange.kind is Kind.BACK and not exchange.open:
+            self._go_along(now, exchange, out)
+        else:
+            self._perhaps_done(now, exchange, out)
+
+    def _go_along(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
+        """A phone does not go back to what was: then the other one is told what it has agreed to."""
+        self._end(now, exchange, out)
+        for leg, agreed in exchange.answers.items():
+            party = self._calls.of_leg(leg)
+            other = None if party is None else self._calls.other(party)
+            if party is not None and agreed:
+                party.sdp = agreed
+                self._keep(party)
+                if other is not None:
+                    self.refresh(now, other, out)
 
     def _perhaps_done(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
         """An offer of ours has its outcome; when all have, so has the exchange."""
@@ -408,8 +425,14 @@ class Talk:
     ) -> None:
         """The exchange is over: first what it leaves to be said, then what has waited for it."""
         legs = self._exchanges.end(exchange)
-        if again:
-            self._tell(now, again)
+        for to, sdp, direction in again:
+            if self._exchanges.offers(to.leg) is not None:
+                # It hears nothing of ours before its own offer is answered, and that will tell it what is.
+                self._exchanges.wait(to.leg, Wish(Kind.BACK))
+            elif self._tell(now, [(to, sdp, direction)]):
+                back = self._exchanges.of(to.leg)
+                assert back is not None
+                back.answers[to.leg] = exchange.answers.get(to.leg, b"")
         for leg in legs:
             party = self._calls.of_leg(leg)
             other = None if party is None else self._calls.other(party)

@@ -90,10 +90,10 @@ class SessionPhone(Phone):
         self._done()
 
     def progress(self, *, reliable: bool | None = None, status: int = 183) -> None:
-        """Describe itself early."""
+        """Describe itself early, for good at most once."""
         leg = self.leg("ringing")
-        body = self._answer_to(self.offers[leg])
-        if reliable is not False:
+        body = b"" if leg in self.mine else self._answer_to(self.offers[leg])
+        if reliable is not False and body:
             self.mine[leg], self.theirs[leg] = body, self.offers[leg]
         self.sip.provisional(self.world.now, leg, status, self.out, body=body, reliable=reliable)
         self._done()
