@@ -67,10 +67,13 @@ class Phone(asyncio.DatagramProtocol):
         """What this phone makes of it."""
         end = self.endpoint
         if isinstance(record, Invited | Offered):
-            offer = parse_sdp(record.request.body)
-            answer = audio_answer(offer, self.address[0], RTP_PORT)
+            offer = record.request.body
+            here = self.address[0]
+            # Without an offer it is ours that the answer has.
+            answer = audio_answer(parse_sdp(offer), here, RTP_PORT) if offer else audio(here, RTP_PORT)
             if answer is None:
-                self.step(lambda now, out: end.reject(now, record.leg, 488, out))
+                refuse = end.refuse_offer if isinstance(record, Offered) else end.reject
+                self.step(lambda now, out: refuse(now, record.leg, 488, out))
             elif isinstance(record, Offered):
                 self.step(lambda now, out: end.answer_offer(now, record.leg, out, body=answer))
             else:

@@ -136,7 +136,10 @@ class OfferSide(SessionSide):
     def _take_reliable(
         self, now: int, leg: Leg, tx: ClientTransaction, rseq: int, response: Response, out: list[Output]
     ) -> None:
-        """A 1xx that wants a PRACK; dropped when it is not the next one (RFC 3262 section 4)."""
+        """A 1xx that wants a PRACK; dropped when it is not the next one (RFC 3262 section 4), or when there is no room
+        for a PRACK: it will come again."""
+        if len(self._tx) >= self._limits.transactions:
+            return
         tag = response.to.tag
         heard = tx.heard.get(tag)
         if heard is None:

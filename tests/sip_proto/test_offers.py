@@ -418,6 +418,23 @@ def test_a_reinvite_that_overtakes_the_ack_is_taken() -> None:
     assert called.end.counts()["legs"] == 1
 
 
+def test_a_reinvite_right_behind_the_ack_is_told_after_it() -> None:
+    called = Called(body="v=0\r\n")
+    called.accept()
+    told = called.hear(called.inside("ACK", 1)) + called.hear(called.inside("INVITE", 2, body="v=1\r\n"))
+    assert [type(record) for record in told if not isinstance(record, Transmit)] == [Acked, DialogChanged, Offered]
+    # A program that is slow finds it waiting.
+    called.wait(10 * SECOND)
+    assert responses(called.do(lambda now, out: called.end.answer_offer(now, called.leg, out, body=SDP))) == [200]
+
+
+def test_what_the_ack_of_a_late_offer_says_is_the_programs() -> None:
+    alone = Alone()
+    alone.hear(response_to(alone.invite(), 200, more=CONTACT, body="v=1\r\n"))
+    (ack,) = sent(alone.do(lambda now, out: alone.end.ack(now, alone.leg, out, body=b"v=held\r\n")))
+    assert (ack.body, ack.get("Content-Type")) == (b"v=held\r\n", "application/sdp")
+
+
 def test_a_reinvite_while_we_have_not_acknowledged_the_answer_crosses() -> None:
     calling = Calling()
     calling.hear(response_to(calling.first, 200, more=CONTACT, body="v=0\r\n"))

@@ -208,13 +208,22 @@ def test_a_cancelled_call_acknowledges_no_more() -> None:
 
 
 def test_a_full_table_keeps_the_prack_owed() -> None:
-    alone = Alone(endpoint(B, b"s", limits=Limits(transactions=1)))
+    alone = Alone()
     data = alone.invite()
     alone.hear(response_to(data, 183, more=rel(1), body="v=1\r\n"))
+    alone.end._limits = Limits(transactions=1)
     with pytest.raises(LocalError):
         alone.end.prack(alone.now, alone.leg, [], body=SDP)
     alone.end._limits = Limits()
     assert requests(alone.do(lambda now, out: alone.end.prack(now, alone.leg, out, body=SDP))) == ["PRACK"]
+
+
+def test_a_1xx_whose_prack_has_no_room_is_taken_when_it_comes_again() -> None:
+    alone = Alone(endpoint(B, b"s", limits=Limits(transactions=1)))
+    ringing = response_to(alone.invite(body=SDP), 180, more=rel(1))
+    assert alone.hear(ringing) == []
+    alone.end._limits = Limits()
+    assert requests(alone.hear(ringing)) == ["PRACK"]
 
 
 def reinvited(body: bytes) -> tuple[Alone, bytes]:
