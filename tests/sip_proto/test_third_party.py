@@ -1,10 +1,27 @@
 """A controller between two sides: the three flows, whatever ends them, and every state with every input."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from sip_proto import LocalError, parse_sdp
+from sip_proto import (
+    Acked,
+    Answered,
+    Cancelled,
+    Ended,
+    Endpoint,
+    EndpointSettings,
+    Failed,
+    Invited,
+    LocalError,
+    OfferAnswered,
+    Offered,
+    OfferRefused,
+    Output,
+    Transmit,
+    parse_sdp,
+)
 from sip_proto.tables_third_party import (
     THIRD_PARTY_TRANSITIONS,
     Deed,
@@ -358,3 +375,176 @@ def test_rows_lead_from_every_state_to_an_end_and_leave_no_side_behind() -> None
             assert Deed.END_A in row.deeds
         if state is ThirdPartyState.A_ANSWERS and given is not ThirdPartyInput.B_ENDED:
             assert Deed.END_B in row.deeds
+
+
+class Room:
+    """A controller in the middle of two phones, by the endpoints of all three; the test is the phones."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000
+        places = {"a": ("192.0.2.1", 5060), "b": ("192.0.2.2", 5060), "c": (HOST, 5060)}
+        self.ends = {
+            name: Endpoint(EndpointSettings({"udp": place}, session_s=0, reliable="no"), name.encode())
+            for name, place in places.items()
+        }
+        self.places = places
+        self.said: dict[str, list[Output]] = {"a": [], "b": [], "c": []}
+        self.machine = ThirdParty(HOST, 5)
+        self.legs: dict[Side, int] = {}
+        self.last: ThirdPartyOutput | None = None
+
+    def do(self, name: str, call: Callable[[int, list[Output]], object]) -> object:
+        """Let one end act, and deliver what comes of it until all is quiet; the controller does its deeds."""
+        out: list[Output] = []
+        result = call(self.now, out)
+        flying = [(name, out)]
+        while flying:
+            who, records = flying.pop(0)
+            for record in records:
+                if not isinstance(record, Transmit):
+                    self.said[who].append(record)
+                    continue
+                to = next(other for other, place in self.places.items() if place == record.destination)
+                more: list[Output] = []
+                self.ends[to].receive_datagram(self.now, "udp", self.places[who], record.data, more)
+                self.ends[to].check()
+                flying.append((to, more))
+        return result
+
+    def start(self, flow: Flow) -> None:
+        self.tell(lambda out: self.machine.start(self.now, flow, out))
+
+    def tell(self, call: Callable[[list[ThirdPartyOutput]], None]) -> None:
+        deeds: list[ThirdPartyOutput] = []
+        call(deeds)
+        end = self.ends["c"]
+        for deed in deeds:
+            self.last = deed
+            if isinstance(deed, Invite):
+                self.legs[deed.side] = self.invite(deed)
+            elif isinstance(deed, Acknowledge):
+                self.do("c", lambda now, out, deed=deed: end.ack(now, self.legs[deed.side], out, body=deed.body))
+            elif isinstance(deed, Offer):
+                self.do("c", lambda now, out, deed=deed: end.offer(now, self.legs[deed.side], out, body=deed.body))
+            elif isinstance(deed, End):
+                with suppress(LocalError):
+                    self.do("c", lambda now, out, deed=deed: end.cancel(now, self.legs[deed.side], out))
+                with suppress(LocalError):
+                    self.do("c", lambda now, out, deed=deed: end.bye(now, self.legs[deed.side], out))
+
+    def invite(self, deed: Invite) -> int:
+        name = deed.side.name.lower()
+        leg = self.do(
+            "c",
+            lambda now, out: self.ends["c"].invite(
+                now,
+                out,
+                listener="udp",
+                destination=self.places[name],
+                uri=f"sip:{name}@{self.places[name][0]}",
+                from_="<sip:c@example.org>",
+                to=f"<sip:{name}@example.org>",
+                body=deed.body,
+            ),
+        )
+        assert isinstance(leg, int)
+        return leg
+
+    def go_on(self) -> None:
+        """The controller takes what its endpoint has said."""
+        while self.said["c"]:
+            record = self.said["c"].pop(0)
+            side = next((side for side, leg in self.legs.items() if leg == getattr(record, "leg", 0)), A)
+            if isinstance(record, Answered):
+                body = record.response.body
+                self.tell(lambda out, side=side, body=body: self.machine.answered(self.now, side, body, out))
+            elif isinstance(record, OfferAnswered):
+                body = record.response.body
+                self.tell(lambda out, side=side, body=body: self.machine.offer_answered(self.now, side, body, out))
+            elif isinstance(record, Failed | OfferRefused):
+                status = record.status
+                self.tell(lambda out, side=side, status=status: self.machine.refused(self.now, side, status, out))
+            elif isinstance(record, Ended):
+                self.tell(lambda out, side=side: self.machine.ended(self.now, side, out))
+
+    def answer(self, name: str, body: bytes) -> None:
+        """A phone answers what it is asked: its call, or an offer in it."""
+        asked = [record for record in self.said[name] if isinstance(record, Invited | Offered)][-1]
+        end = self.ends[name]
+        if isinstance(asked, Invited):
+            self.do(name, lambda now, out: end.accept(now, asked.leg, out, body=body))
+        else:
+            self.do(name, lambda now, out: end.answer_offer(now, asked.leg, out, body=body))
+        self.go_on()
+
+    def described(self, name: str) -> list[tuple[str, int]]:
+        """The streams that a phone has been told of last."""
+        bodies = [
+            record.request.body
+            for record in self.said[name]
+            if isinstance(record, Invited | Offered | Acked) and record.request.body
+        ]
+        return ports(bodies[-1])
+
+    def is_empty(self) -> bool:
+        """Whether nobody has a call once time has passed."""
+        for name, end in self.ends.items():
+            for _ in range(60):
+                self.now += 1_000_000
+                self.do(name, end.handle_timeout)
+        return all(end.idle() for end in self.ends.values())
+
+
+@pytest.mark.parametrize("flow", list(Flow))
+def test_two_phones_are_joined_by_real_messages(flow: Flow) -> None:
+    room = Room()
+    room.start(flow)
+    room.answer("a", sdp(4000))
+    room.answer("b", sdp(5000))
+    if flow is not Flow.I:
+        room.answer("a", sdp(4002))
+    assert isinstance(room.last, Joined)
+    assert room.described("a") == [("audio", 5000)]
+    assert room.described("b") == [("audio", 4000 if flow is Flow.I else 4002)]
+
+
+@pytest.mark.parametrize("flow", list(Flow))
+def test_a_busy_phone_leaves_nobody_in_a_call(flow: Flow) -> None:
+    room = Room()
+    room.start(flow)
+    room.answer("a", sdp(4000))
+    (invited,) = [record for record in room.said["b"] if isinstance(record, Invited)]
+    room.do("b", lambda now, out: room.ends["b"].reject(now, invited.leg, 486, out))
+    room.go_on()
+    assert room.last == Broken(B, 486)
+    assert [record.why for record in room.said["a"] if isinstance(record, Ended)] == ["bye"]
+    assert room.is_empty()
+
+
+@pytest.mark.parametrize("flow", [Flow.III, Flow.IV])
+def test_a_phone_that_hangs_up_while_the_other_rings_ends_that(flow: Flow) -> None:
+    room = Room()
+    room.start(flow)
+    room.answer("a", sdp(4000))
+    (invited,) = [record for record in room.said["b"] if isinstance(record, Invited)]
+    room.do("b", lambda now, out: room.ends["b"].provisional(now, invited.leg, 180, out))
+    (leg,) = [record.leg for record in room.said["a"] if isinstance(record, Invited)]
+    room.do("a", lambda now, out: room.ends["a"].bye(now, leg, out))
+    room.go_on()
+    assert room.last == Broken(A, 0)
+    assert [record for record in room.said["b"] if isinstance(record, Cancelled)]
+    assert room.is_empty()
+
+
+def test_a_phone_that_refuses_the_others_offer_ends_both() -> None:
+    room = Room()
+    room.start(Flow.III)
+    room.answer("a", sdp(4000))
+    room.answer("b", sdp(5000))
+    (offered,) = [record for record in room.said["a"] if isinstance(record, Offered)]
+    room.do("a", lambda now, out: room.ends["a"].refuse_offer(now, offered.leg, 488, out))
+    room.go_on()
+    assert room.last == Broken(A, 488)
+    # B's offer has its answer, which refuses it.
+    assert room.described("b") == [("audio", 0)]
+    assert room.is_empty()
