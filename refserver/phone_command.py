@@ -95,7 +95,11 @@ def line_of(event: PhoneEvent, number: str, as_json: bool) -> str:
     if event.text:
         parts.append(event.text)
     parts += [f"{key}={value}" for key, value in event.detail.items()]
-    line = "  ".join(parts)
+    return printable("  ".join(parts))
+
+
+def printable(line: str) -> str:
+    """A line that cannot move the cursor, whatever a peer has put into it."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
@@ -137,7 +141,8 @@ class Console:
         elif failed is not None:
             print(failed, file=sys.stderr)
         elif answer.text:
-            self._show(answer.text)
+            for line in answer.text.split("\n"):
+                self._show(printable(line))
         return failed
 
     def refuse(self, text: str) -> None:

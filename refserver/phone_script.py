@@ -157,6 +157,11 @@ async def _calls(phone: Phone, given: Given) -> Said:
     return 0, 0, ", ".join(rows) or "none"
 
 
+async def _help(phone: Phone, given: Given) -> Said:
+    asked = [COMMANDS[name] for name in given.words] or list(COMMANDS.values())
+    return 0, 0, "\n".join(f"{usage_of(command)}: {command.text}" for command in asked)
+
+
 async def _wait(phone: Phone, given: Given) -> Said:
     kinds = [PhoneEventKind(name) for name in given.words[0].split(",")]
     while True:
@@ -190,6 +195,10 @@ def user_of(uri: str) -> str:
     """The user part of a SIP URI; what is no SIP URI as it is."""
     found = _USER.match(uri)
     return uri if found is None else found[1] or ""
+
+
+def _check_help(words: list[str]) -> str:
+    return _strange(words, tuple(COMMANDS))
 
 
 def _check_status(words: list[str]) -> str:
@@ -270,6 +279,7 @@ COMMANDS = {
             check=_check_events,
         ),
         Command("pause", "SECONDS", "do nothing", _pause, 1, 1, (), _check_seconds),
+        Command("help", "[COMMAND]", "say how commands are written", _help, 0, 1, (), _check_help),
         Command("quit", "", "hang up, unregister and end", _quit, options=()),
     )
 }

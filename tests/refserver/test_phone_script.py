@@ -169,6 +169,15 @@ def test_waiting_ends_at_the_deadline() -> None:
     run(body)
 
 
+def test_help_says_how_commands_are_written() -> None:
+    async def body() -> None:
+        async with Phone("1", "", ("127.0.0.1", 9)) as phone:
+            assert (await do(phone, "help pause")).text == "pause SECONDS: do nothing"
+            assert len((await do(phone, "help")).text.splitlines()) == len(COMMANDS)
+
+    run(body)
+
+
 def test_registering_is_a_command_too() -> None:
     async def body() -> None:
         async with Phone("1", "", ("127.0.0.1", 9), transport="tcp") as phone:
