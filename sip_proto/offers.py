@@ -7,7 +7,7 @@ from sip_proto.dialog import Leg, learn, learn_target
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import RETRY_AFTER
 from sip_proto.message import Response
-from sip_proto.records import Dialog, Ended, OfferAnswered, OfferRefused, Output, Refreshed, Ringing
+from sip_proto.records import Dialog, Ended, OfferAnswered, OfferRefused, Output, Refreshed, RefreshRefused, Ringing
 from sip_proto.reliable import Heard, reliable_number
 from sip_proto.sessions import SessionSide
 from sip_proto.tables import LegInput, LegState
@@ -261,6 +261,8 @@ class OfferSide(SessionSide):
             self._lost(now, leg, out, bye=status == 408)
         else:
             self._session_refused(now, leg)
+            if wish is not None and not wish.number:
+                out.append(RefreshRefused(leg.id, status, response))
             self._offer_next(now, leg, out)
 
     def _pause_us(self, leg: Leg, status: int, response: Response | None) -> int | None:

@@ -191,6 +191,15 @@ class Refreshed(msgspec.Struct, frozen=True):
     response: Response
 
 
+class RefreshRefused(msgspec.Struct, frozen=True):
+    """The endpoint's own refresh of a session was refused (503 and None: it could not leave); there is another try
+    before the end, or refresh() with credentials (RFC 4028 section 10)."""
+
+    leg: int
+    status: int
+    response: Response | None
+
+
 class Responded(msgspec.Struct, frozen=True):
     """The final response to a request() or send(), None when none came: `why` is "timeout" or "transport" then;
     the handle is gone."""
@@ -318,6 +327,7 @@ Output = (
     | OfferAnswered
     | OfferRefused
     | Refreshed
+    | RefreshRefused
     | Responded
     | SubscriptionAsked
     | SubscriptionRenewed

@@ -104,6 +104,7 @@ class SessionTimer:
         "_least_s",
         "_peer_s",
         "agreed",
+        "extra",
         "interval_s",
         "raises",
         "refresher",
@@ -116,6 +117,8 @@ class SessionTimer:
         self.interval_s = 0
         self.refresher = Refresher.NOBODY
         self.agreed = False
+        # Header lines of the program's for the next refresh.
+        self.extra = ""
         # How often a 422 has raised the interval.
         self.raises = 0
         self.state = SessionState.IDLE
@@ -182,6 +185,11 @@ class SessionTimer:
             return
         self._take(SessionInput.REFUSED)
         self._half_us = now + max((self._end_us - now) // 2, _PAUSE_US)
+
+    def hasten(self) -> bool:
+        """Have our refresh now; False where it is not ours to refresh (ours)."""
+        self._take(SessionInput.HALF)
+        return self.state is SessionState.DUE
 
     def restore(self, now: int, interval_s: int, *, refresher: bool, agreed: bool, lot: int) -> None:
         """Go on with what was agreed before; a refresh of ours comes soon, spread by `lot`, as half of the interval may

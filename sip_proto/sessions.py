@@ -107,15 +107,19 @@ class SessionSide(Core):
     def _refresh(self, now: int, leg: Leg, out: list[Output]) -> None:
         """Refresh a session in which nothing else is under way: by UPDATE, else what we described last goes into the
         queue as an offer (RFC 4028 section 7.4)."""
+        session = leg.session
+        assert session is not None
         if len(self._tx) >= self._limits.transactions:
             self._session_refused(now, leg)
-        elif leg.dialog.allows_update or not leg.described:
+            return
+        more, session.extra = session.extra, ""
+        if leg.dialog.allows_update or not leg.described:
             extra = f"Contact: {leg.dialog.contact}\r\n{self._allow_line}{self._supported_by(leg)}"
-            extra += self._request_lines(leg)
+            extra += session.request_lines() + more
             tx = self._in_dialog(
                 now, out, leg.dialog, "UPDATE", Purpose.REFRESH, extra, leg=leg.id, flow=leg.flow
             )
             leg.refresh = tx.handle
             self._changed(leg, out)
         else:
-            leg.arbiter.add_own(leg.described, "")
+            leg.arbiter.add_own(leg.described, more)

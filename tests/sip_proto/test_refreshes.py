@@ -20,6 +20,7 @@ from sip_proto import (
     OfferRefused,
     Output,
     Refreshed,
+    RefreshRefused,
     Request,
     TransmitStream,
     parse,
@@ -285,6 +286,36 @@ def test_a_refresh_that_is_refused_is_tried_again_and_the_call_ends_when_time_is
     assert (tries, asked.method, ended(out)) == (7, "BYE", ["session"])
 
 
+@pytest.mark.parametrize("more", ["", UPDATES])
+def test_a_refresh_that_is_challenged_goes_again_with_the_programs_credentials(more: str) -> None:
+    alone = Timed()
+    alone.talk(OURS + more)
+    asked = refresh(alone)
+    out = answer(alone, asked, 401, more='WWW-Authenticate: Digest realm="r", nonce="n"\r\n')
+    (refused,) = [record for record in out if isinstance(record, RefreshRefused)]
+    assert refused.response is not None
+    assert (refused.leg, refused.status, refused.response.get("WWW-Authenticate") is not None) == (alone.leg, 401, True)
+    headers = [("Authorization", "Digest x")]
+    (again,) = sent(alone.do(lambda now, out: alone.end.refresh(now, alone.leg, out, headers=headers)))
+    assert (again.get("Authorization"), again.cseq) == ("Digest x", (asked.cseq[0] + 1, asked.method))
+    answer(alone, as_request(again.to_bytes()))
+    assert refresh(alone).get("Authorization") is None
+
+
+def test_a_refresh_can_be_asked_for_where_it_is_ours_and_waits_its_turn() -> None:
+    alone = Timed()
+    alone.talk(OURS + UPDATES)
+    offer = as_request(alone.offer())
+    for _ in range(2):
+        assert not sent(alone.do(lambda now, out: alone.end.refresh(now, alone.leg, out)))
+    assert requests(answer(alone, offer, 488, more="")) == ["ACK"]
+    assert requests(alone.do(lambda now, out: alone.end.refresh(now, alone.leg, out))) == ["UPDATE"]
+    for other in (Timed(), Timed(0)):
+        other.talk(THEIRS)
+        with pytest.raises(LocalError, match="no session that we refresh"):
+            other.do(lambda now, out, other=other: other.end.refresh(now, other.leg, out))
+
+
 def test_a_healthy_call_is_not_ended_because_its_phone_refuses_what_it_does_not_know() -> None:
     alone = Timed()
     alone.talk(UPDATES)
@@ -488,7 +519,7 @@ def test_a_refresh_that_cannot_leave_is_tried_again() -> None:
     (again,) = [record for record in out if isinstance(record, Connect)]
     out.clear()
     end.stream_closed(301 * S, again.flow, out)
-    assert not [record for record in out if isinstance(record, Connect | Ended)]
+    assert [type(record) for record in out] == [RefreshRefused]
     deadline = end.next_deadline()
     assert deadline is not None
     assert 430 * S < deadline < 440 * S

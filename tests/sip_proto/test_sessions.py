@@ -294,6 +294,17 @@ def test_a_422_refuses_an_offer_of_an_early_dialog() -> None:
     assert any(isinstance(record, OfferWithdrawn) for record in out)
 
 
+@pytest.mark.parametrize("session_s", [0, 600])
+def test_an_early_offer_that_is_refused_is_no_matter_to_timers(session_s: int) -> None:
+    alone = Timed(session_s)
+    invite = alone.invite(body=OFFER)
+    more = f"{CONTACT}Require: 100rel\r\nRSeq: 1\r\nAllow: UPDATE\r\n"
+    (prack,) = sent(alone.hear(response_to(invite, 183, more=more, body="v=0")))
+    alone.hear(response_to(prack.to_bytes(), 200))
+    (refused,) = alone.hear(response_to(alone.offer(), 488))
+    assert isinstance(refused, OfferRefused)
+
+
 def test_an_early_update_says_nothing_of_timers() -> None:
     rung = Rung("Supported: timer, 100rel\r\nSession-Expires: 600\r\nAllow: UPDATE\r\n")
     out = rung.do(lambda now, out: rung.end.provisional(now, rung.leg, 183, out, body=ANSWER))
