@@ -49,11 +49,16 @@ class Exchange(msgspec.Struct):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """What waits for a leg: a phone's offer, a program's hold or retrieve, or (BACK) that it is told what is now."""
+    """What waits for a leg: a phone's `offer`, a program's hold or retrieve, or (BACK) that it is told what is now.
+
+    BACK with an `offer` is for a phone that has agreed to that, and is to forget it unless its description is another
+    one than `before` by then.
+    """
 
     kind: Kind
     offer: bytes = b""
     given: PartyInput = PartyInput.HOLD
+    before: bytes = b""
 
 
 class Exchanges:

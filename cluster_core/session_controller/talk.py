@@ -428,11 +428,10 @@ class Talk:
         for to, sdp, direction in again:
             if self._exchanges.offers(to.leg) is not None:
                 # It hears nothing of ours before its own offer is answered, and that will tell it what is.
-                self._exchanges.wait(to.leg, Wish(Kind.BACK))
-            elif self._tell(now, [(to, sdp, direction)]):
-                back = self._exchanges.of(to.leg)
-                assert back is not None
-                back.answers[to.leg] = exchange.answers.get(to.leg, b"")
+                agreed = exchange.answers.get(to.leg, b"")
+                self._exchanges.wait(to.leg, Wish(Kind.BACK, agreed, before=to.sdp))
+            else:
+                self._tell_back(now, to, sdp, direction, exchange.answers.get(to.leg, b""))
         for leg in legs:
             party = self._calls.of_leg(leg)
             other = None if party is None else self._calls.other(party)
@@ -451,8 +450,18 @@ class Talk:
             self._offered(now, party, wish.offer, out)
         elif wish.kind is Kind.PROGRAM:
             self._program(now, party, wish.given, out)
-        else:
+        elif not wish.offer:
             self.refresh(now, party, out)
+        elif party.sdp == wish.before:
+            for to, sdp, direction in self._before([party]):
+                self._tell_back(now, to, sdp, direction, wish.offer)
+
+    def _tell_back(self, now: int, to: PartyRecord, sdp: bytes, direction: str | None, agreed: bytes) -> None:
+        """Offer a phone what was, and remember what it has agreed to since."""
+        if self._tell(now, [(to, sdp, direction)]):
+            exchange = self._exchanges.of(to.leg)
+            assert exchange is not None
+            exchange.answers[to.leg] = agreed
 
     def _is_busy(self, party: PartyRecord, other: PartyRecord) -> bool:
         return self._exchanges.of(party.leg) is not None or self._exchanges.of(other.leg) is not None

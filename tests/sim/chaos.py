@@ -12,8 +12,9 @@ from contextlib import suppress
 
 from cluster_core.settings import ClientRole
 from sip_proto import LocalError
-from tests.sim.actors import Client, Phone
+from tests.sim.actors import Client
 from tests.sim.cluster import PSTN, Cluster
+from tests.sim.session_phone import SessionPhone
 from tests.sim.world import MILLISECOND, SECOND
 from tlib_proto import AgentWorkMode, Attribute, MessageType, PartyState
 
@@ -38,10 +39,19 @@ class Chaos:
         if rng.random() < 0.5:
             wires.loss, wires.duplicate = rng.choice((0.0, 0.05)), rng.choice((0.0, 0.05))
             wires.jitter_us = rng.choice((0, 20_000))
-        self.phones: list[Phone] = []
+        self.phones: list[SessionPhone] = []
         for number in ("1001", "1002", "1003"):
-            phone = self.cluster.phone(number, rng.choice(self.names), register=False)
+            phone = SessionPhone(
+                self.world,
+                number,
+                rng.choice(self.names),
+                ("198.51.100.1", 10_000 + len(self.cluster.phones)),
+                reliable=rng.choice(("no", "supported", "supported", "required")),
+            )
+            self.cluster.phones[number] = phone
             phone.on_invite = rng.choice(("ring", "ring", "answer", "486"))
+            phone.on_offer = rng.choice(("answer", "answer", "488", "491"))
+            phone.offerless = rng.random() < 0.2
             self.phones.append(phone)
             phone.register()
         self.pstn = self.cluster.caller()
@@ -92,6 +102,9 @@ class Chaos:
                 self.pick_up,
                 self.hang_up,
                 self.hold,
+                self.session,
+                self.session,
+                self.session,
                 self.transfer,
                 self.transfer,
                 self.take_over,
@@ -132,6 +145,27 @@ class Chaos:
         talking = [leg for leg, state in phone.calls.items() if state == "talking"]
         if talking:
             phone.hold(self.rng.choice(("sendonly", "sendrecv", "inactive")), talking[0])
+
+    def session(self) -> None:
+        """A phone describes itself early, offers, asks, takes back, sends digits, or writes to somebody."""
+        phone = self.rng.choice(self.phones)
+        legs = list(phone.calls)
+        if not legs:
+            phone.text(self.rng.choice(NUMBERS), b"hello")
+            return
+        leg = self.rng.choice(legs)
+        if phone.calls[leg] == "ringing" and self.rng.random() < 0.5:
+            phone.progress(leg, reliable=self.rng.choice((None, False)))
+            return
+        self.rng.choice(
+            (
+                lambda: phone.update(self.rng.choice(("sendonly", "sendrecv")), leg),
+                lambda: phone.ask_for_offer(leg),
+                lambda: phone.withdraw(phone.hold("sendonly", leg), leg),
+                lambda: phone.send("INFO", b"Signal=1", "application/dtmf-relay", leg),
+                lambda: phone.send("MESSAGE", b"hello", "text/plain", leg),
+            )
+        )()
 
     def transfer(self) -> None:
         """A phone that has two calls brings the others together, one that has one hands it on."""

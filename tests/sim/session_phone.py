@@ -89,18 +89,19 @@ class SessionPhone(Phone):
         self.sip.accept(self.world.now, leg, self.out, body=body)
         self._done()
 
-    def progress(self, *, reliable: bool | None = None, status: int = 183) -> None:
+    def progress(self, leg: int | None = None, *, reliable: bool | None = None, status: int = 183) -> None:
         """Describe itself early, for good at most once."""
-        leg = self.leg("ringing")
+        leg = self.leg("ringing") if leg is None else leg
         body = b"" if leg in self.mine else self._answer_to(self.offers[leg])
         if reliable is not False and body:
             self.mine[leg], self.theirs[leg] = body, self.offers[leg]
         self.sip.provisional(self.world.now, leg, status, self.out, body=body, reliable=reliable)
         self._done()
 
-    def update(self, direction: str = "sendrecv") -> int:
+    def update(self, direction: str = "sendrecv", leg: int | None = None) -> int:
         """Offer something else before the call is answered."""
-        leg = next(leg for leg, state in self.calls.items() if state in ("ringing", "calling"))
+        if leg is None:
+            leg = next(leg for leg, state in self.calls.items() if state in ("ringing", "calling"))
         return self._offer(leg, self.describe(direction))
 
     def send(self, method: str, body: bytes = b"", kind: str = "", leg: int | None = None) -> None:
