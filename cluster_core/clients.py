@@ -122,7 +122,9 @@ class Clients:
             self._resumable[client.session_id] = client
             attributes[Attribute.Capabilities] = ((RESUME, self._core.limits.resume_us // SECOND_US),)
         if goes_on:
+            # its place is that of the position: who is lost again before it has read on comes back to there
             attributes[Attribute.Resume] = hello.resume
+            attributes[Attribute.EventSequenceNumber] = _number(hello.resume)
         self._edge.accept(now, conn, attributes, self._core.limits.keepalive_us, out)
         if client.mask is not None:
             self._edge.set_input_mask(now, conn, client.mask)
@@ -184,8 +186,8 @@ class Clients:
         place = read_position(hello.resume)
         if client is None or place is None:
             return None
-        same = (client.listener, client.application, client.role, client.proven)
         started_s, number = place
+        same = (client.listener, client.application, client.role, client.proven)
         if (
             same != (listener, hello.application, admitted.role, admitted.proven)
             or started_s != self._edge.stamps.started_s
@@ -339,3 +341,9 @@ class Clients:
     def time(self, now: int) -> dict[int, int]:
         """The time attributes of an event that happens now."""
         return self._edge.stamps.time(now)
+
+
+def _number(resume: str) -> int:
+    place = read_position(resume)
+    assert place is not None
+    return place[1]

@@ -58,6 +58,17 @@ class Tracker:
         self._starts[node], self._node = started, node
         self._count(message)
 
+    def goes_on(self, message: Message) -> None:
+        """EventLinkConnected of a new connection that goes on behind the last message: what is known holds."""
+        self._node = message.text(Attribute.NodeName)
+        self._starts[self._node] = message.number(Attribute.ServerStartTime)
+        self._unbroken = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether everything heard is in the pictures: no DN is being registered again."""
+        return self._again is None
+
     def begin(self, kept: bool) -> None:
         """DNs are registered again from now on; `kept`: over a link that was not lost."""
         assert self._again is None

@@ -53,6 +53,9 @@ IN_FLIGHT = 256
 HOLE_S = 1.0
 """How long a hole in a DN's events may stay open before the DN is asked for."""
 
+RESUME = "resume"
+"""The capability, in Hello and in EventLinkConnected, of a session that can be gone on with."""
+
 KEPT = 1_000
 """Messages that `wait_for` finds although they came before it was called."""
 
@@ -71,12 +74,23 @@ class _Registration(msgspec.Struct, frozen=True):
         )
 
 
+class _Place(msgspec.Struct, frozen=True):
+    """Where a session can be gone on with: its id, and the position behind the last event that was heard."""
+
+    session_id: str
+    position: str
+
+
 class _Link(Client):
     """One connection of a supervised client: every message goes to its owner, in the order of the wire."""
 
     def __init__(self, owner: Supervised) -> None:
         keepalive_us = int(owner.keepalive_s * 1_000_000)
-        super().__init__(owner.hello, owner.limits, keepalive_us, owner.timeout_s, None)
+        self.place = owner.place
+        hello = owner.hello
+        if self.place is not None:
+            hello = msgspec.structs.replace(hello, session_id=self.place.session_id, resume=self.place.position)
+        super().__init__(hello, owner.limits, keepalive_us, owner.timeout_s, None)
         self._owner = weakref.ref(owner)
         self._early: list[Message] | None = []
 
@@ -85,6 +99,18 @@ class _Link(Client):
         early, self._early = self._early or [], None
         for message in early:
             self._heard(message, False)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the server goes on behind the place that was named."""
+        return self.place is not None and self.link.text(Attribute.Resume) == self.place.position
+
+    @property
+    def left_at(self) -> _Place | None:
+        """Where the next connection to the server may go on; None when it does not offer that."""
+        offered = any(key == RESUME for key, _ in self.link.pairs(Attribute.Capabilities))
+        session_id, position = self.link.text(Attribute.SessionID), self._session.resume
+        return _Place(session_id, position) if offered and session_id and position else None
 
     def give_up(self, kind: str, text: str) -> None:
         """End the connection from this side."""
@@ -106,9 +132,11 @@ class _Link(Client):
 class Supervised(TLibraryFunctions):
     """A client of a primary and a backup; made by `connect_supervised`.
 
-    When the link is lost it connects again, to the other endpoint first, registers again what was registered, and
-    says so: `ConnectionLost`, then `Resynchronised`. Requests wait for the link as long as their deadline allows; one
-    that was sent when the link broke raises `ConnectionLost` and is not sent again. Use it in one event loop.
+    When the link is lost it connects again and says so: `ConnectionLost`, then `Resynchronised`. A server that can
+    resume is asked first whether it goes on behind the last event, unless it did not answer or said farewell; else
+    the other endpoint comes first, and what was registered is registered again. Requests wait for the link as long as
+    their deadline allows; one that was sent when the link broke raises `ConnectionLost` and is not sent again. Use it
+    in one event loop.
     """
 
     def __init__(
@@ -145,6 +173,9 @@ class Supervised(TLibraryFunctions):
         self._link: _Link | None = None
         self._ready = asyncio.Event()
         self._tracker = Tracker()
+        self.place: _Place | None = None
+        self._farewell = False
+        self._held: dict[str, None] = {}
         self._registrations: dict[str, _Registration] = {}
         self._bulk: bool | None = None
         self._bulk_extensions: Pairs = ()
@@ -250,6 +281,7 @@ class Supervised(TLibraryFunctions):
                 continue
             self._registrations[dn] = given
             self._tracker.singles[dn] = None
+            self._held[dn] = None
             return answer
 
     async def unregister_address(
@@ -263,7 +295,9 @@ class Supervised(TLibraryFunctions):
         self._tracker.singles.pop(dn, None)
         try:
             if self._link is not None and self.connected:
-                return await self._link.unregister_address(dn, control_mode, extensions)
+                answer = await self._link.unregister_address(dn, control_mode, extensions)
+                self._held.pop(dn, None)
+                return answer
         except ConnectionLost:
             pass
         finally:
@@ -320,6 +354,7 @@ class Supervised(TLibraryFunctions):
         """A message of a link; what comes of one that was given up already is not looked at."""
         if link is not self._link:
             return
+        self._farewell = self._farewell or message.id == MessageType.EventLinkDisconnected
         for event in self._tracker.feed(message, answered):
             self.publish(event)
         if self._tracker.doubtful:
@@ -354,10 +389,12 @@ class Supervised(TLibraryFunctions):
                 since = asyncio.get_running_loop().time()
                 lost = await link.wait_closed()
                 self._ready.clear()
+                self.place = link.left_at if self._tracker.settled else None
                 await self._stop_repair()
                 held_s = asyncio.get_running_loop().time() - since
                 self.publish(lost)
-                self._next += 1  # the other one first
+                if self.place is None or self._farewell or lost.kind != "closed":
+                    self._next += 1  # the other one first
                 self._attempt = 0 if held_s >= self._backoff.stable_s else self._attempt + 1
                 async with asyncio.timeout(self._give_up_s):
                     await self._connect(first=False)
@@ -393,16 +430,37 @@ class Supervised(TLibraryFunctions):
 
     async def _connect_to(self, endpoint: Endpoint, first: bool) -> None:
         link = await dial(lambda: _Link(self), *endpoint, self._connect_timeout_s, self._tls)
-        self._link = link
+        self._link, self._farewell = link, False
         try:
-            self._tracker.linked(link.link)
             why = "" if first else f"connected again to {endpoint[0]}:{endpoint[1]}"
-            await self._restore(link, self._registrations, kept=False, first=first, why=why)
+            if link.goes_on:
+                await self._go_on(link, f"{why}, which goes on")
+            else:
+                self.place = None
+                self._tracker.linked(link.link)
+                await self._restore(link, self._registrations, kept=False, first=first, why=why)
         except BaseException:
+            self.place = link.left_at if link.goes_on and self._tracker.settled else None
             self._link = None
             link.abort()
             raise
         self._ready.set()
+        if self._tracker.doubtful:
+            self._arm_repair()
+
+    async def _go_on(self, link: _Link, why: str) -> None:
+        """The server has kept what was registered and sends what was missed: say so, then what changed meanwhile."""
+        self._tracker.goes_on(link.link)
+        pictures = dict(self._tracker.pictures)
+        dns = tuple(dict.fromkeys((*self._registrations, *pictures)))
+        self.publish(Resynchronised(dns, False, {}, pictures, (), {}, why))
+        link.adopted()
+        for dn in [dn for dn in self._held if dn not in self._registrations]:
+            with contextlib.suppress(TLibError):  # it was taken back already, only the answer was lost
+                await link.unregister_address(dn)
+            self._held.pop(dn, None)
+        if link.closed:
+            raise await link.wait_closed()
 
     async def _restore(
         self, link: _Link, dns: Mapping[str, _Registration], *, kept: bool, first: bool, why: str
@@ -438,6 +496,9 @@ class Supervised(TLibraryFunctions):
         except BaseException:
             self._tracker.fail()
             raise
+        if not kept:
+            self._held = {}
+        self._held.update(dict.fromkeys(dn for dn in asked if dn not in refused))
         told = self._tracker.end(asked, self._bulk is not None, self._session is not None, refused, why)
         for event in told[1:] if first else told:
             self.publish(event)
@@ -548,7 +609,7 @@ async def connect_supervised(
         application=application,
         role=role,
         secret=secret,
-        capabilities=tuple((capabilities or {}).items()),
+        capabilities=((RESUME, 1), *(capabilities or {}).items()),
         keepalive_ms=int(keepalive_s * 1_000),
         keepalive_remote_ms=int(keepalive_s * 1_000),
     )

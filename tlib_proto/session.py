@@ -266,9 +266,9 @@ class _Session:
         self._say(self._heard, build.error(message.ref, code, text), out)
 
     def _say(self, now: int, event: Message, out: list[Output]) -> None:
-        """Writes an event of the session's own, complete."""
+        """Writes an event of the session's own, complete; what it says itself holds."""
         if self._stamp is not None:
-            event = Message(event.id, event.ref, {**event.attributes, **self._stamp(now)})
+            event = Message(event.id, event.ref, {**self._stamp(now), **event.attributes})
         frame = encode(event)
         self._check_size(frame)
         out.append(Write(frame))

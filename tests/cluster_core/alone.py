@@ -243,13 +243,11 @@ class Program:
             if isinstance(record, Write):
                 self.alone.give(Received(self.conn, record.data))
             elif isinstance(record, Incoming | Linked):
+                self.follow(record.message)
                 if isinstance(record, Incoming):
-                    self.follow(record.message)
                     self.events.append(record.message)
                 else:
                     self.linked = record
-                    if Attribute.Resume not in record.message.attributes:  # else what was missed follows
-                        self.follow(record.message)
 
     def follow(self, event: Message) -> None:
         """Every event says when it is, which number it has, and which run of the server it is of."""

@@ -118,6 +118,19 @@ def test_what_was_on_its_way_when_the_connection_broke_is_sent_again(alone):
     assert line.now.names() == ["AgentReady", "AgentNotReady", "AgentReady"]
 
 
+def test_who_is_lost_again_before_it_has_read_what_it_missed_comes_back_to_the_same_place(alone):
+    line = Line(alone)
+    line.now.ask(MessageType.RequestRegisterAddress, ThisDN="1001")
+    line.lose()
+    happen(alone, 2)
+    place = line.place
+    linked = line.connect()
+    assert linked.number(Attribute.EventSequenceNumber) == int(place[17:], 16)
+    line.now.hang_up()
+    assert line.goes_on()
+    assert line.now.names() == ["AgentReady", "AgentNotReady"]
+
+
 def test_a_client_that_is_back_before_the_server_noticed_the_loss_takes_over(alone):
     line = Line(alone)
     line.now.ask(MessageType.RequestRegisterAddress, ThisDN="1001")

@@ -12,12 +12,12 @@ import pytest
 import refserver.client
 from refserver import client_supervised
 from refserver.client import ConnectionLost, TLibError, TLibTimeout
-from refserver.client_events import Resynchronised
+from refserver.client_events import Event, Resynchronised
 from refserver.client_supervised import Backoff, Supervised, connect_supervised, together
 from refserver.mailbox import Closed
 from tests.refserver.tlib_server import ScriptedServer, listening
 from tlib_proto.constants import Attribute, MessageType
-from tlib_proto.records import Message, Value
+from tlib_proto.records import Hello, Message, Value
 from tlib_proto.testing import Numbers, named
 
 M = MessageType
@@ -132,6 +132,135 @@ def test_a_lost_link_is_told_and_the_dns_are_registered_again_at_the_other_serve
             event = switch.say(M.EventRinging, "1001", ConnID=1)
             assert await events.get(5) == event
             assert list(client.pictures["1001"].calls) == [1]
+
+    run(body)
+
+
+class Keeping(Switch):
+    """Servers that keep what a lost client registered, and go on behind its last event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.missed: list[Message] = []
+        self.goes_on = True
+        self.breaks = 0
+
+    def connect(self) -> ScriptedServer:
+        made = super().connect()
+        made.link.update({Attribute.SessionID: "s1", Attribute.Capabilities: (("resume", 30),)})
+        made.greeted = lambda hello: self.greeted(made, hello)
+        return made
+
+    def greeted(self, made: ScriptedServer, hello: Hello) -> None:
+        if self.goes_on and hello.session_id == "s1" and hello.resume:
+            made.link[Attribute.Resume] = hello.resume
+            asyncio.get_running_loop().call_soon(self.catch_up, made)
+
+    def catch_up(self, made: ScriptedServer) -> None:
+        for message in self.missed:
+            made.send(message)
+        if self.breaks:
+            self.breaks -= 1
+            self.cut()
+        else:
+            self.missed = []
+
+
+def places(events: list[Event]) -> list[int]:
+    return [e.number(Attribute.DNSequence) for e in events if isinstance(e, Message)]
+
+
+def test_a_server_that_kept_the_session_is_gone_on_with_and_nothing_was_missed() -> None:
+    async def body() -> None:
+        switch = Keeping()
+        async with supervised(switch, dns=["1001", "1002"]) as client:
+            events, first = client.events(), client.endpoint
+            switch.say(M.EventDNOutOfService, "1001")
+            await events.get(5)
+            switch.asked.clear()
+            switch.cut()
+            switch.missed = [switch.say(M.EventDNBackInService, "1001"), switch.say(M.EventDNOutOfService, "1001")]
+            lost, told, *missed = [await events.get(5) for _ in range(4)]
+            assert isinstance(lost, ConnectionLost)
+            assert isinstance(told, Resynchronised)
+            assert (set(told.dns), told.gap, told.lost, told.changes) == ({"1001", "1002"}, False, {}, ())
+            assert not told.pictures["1001"].in_service
+            assert [message.name for message in missed] == ["EventDNBackInService", "EventDNOutOfService"]
+            assert (client.endpoint, switch.asked) == (first, [])
+            assert switch.say(M.EventDNBackInService, "1001") == await events.get(5)
+            assert client.pictures["1001"].in_service
+
+    run(body)
+
+
+def test_a_server_that_does_not_go_on_is_registered_at_and_counts_what_was_missed() -> None:
+    async def body() -> None:
+        switch = Keeping()
+        async with supervised(switch, dns=["1001"]) as client:
+            events, first = client.events(), client.endpoint
+            switch.goes_on = False
+            switch.cut()
+            switch.say(M.EventDNOutOfService, "1001")
+            switch.pairs["1001"] = (("status", 0),)
+            told = [await events.get(5) for _ in range(2)][1]
+            assert isinstance(told, Resynchronised)
+            assert (told.gap, told.lost, client.endpoint) == (True, {"1001": 1}, first)
+            assert ("RequestRegisterAddress", "1001") in switch.asked[1:]
+
+    run(body)
+
+
+def test_a_session_is_gone_on_with_over_several_losses_in_a_row() -> None:
+    async def body() -> None:
+        switch = Keeping()
+        async with supervised(switch, dns=["1001"]) as client:
+            events = client.events()
+            switch.breaks = 3
+            switch.cut()
+            switch.missed = [switch.say(M.EventDNOutOfService, "1001"), switch.say(M.EventDNBackInService, "1001")]
+            heard: list[Event] = []
+            while len(places(heard)) < 2:
+                heard.append(await events.get(5))
+            assert places(heard) == sorted(set(places(heard)))
+            assert not any(event.gap for event in heard if isinstance(event, Resynchronised))
+
+    run(body)
+
+
+def test_a_registration_that_was_taken_back_without_a_link_is_taken_back_when_it_goes_on() -> None:
+    async def body() -> None:
+        switch = Keeping()
+        async with supervised(switch, dns=["1001", "1002"]) as client:
+            events = client.events()
+            switch.cut()
+            await client.unregister_address("1002")
+            while not isinstance(told := await events.get(5), Resynchronised):
+                pass
+            assert told.dns == ("1001",)
+            await client.until_connected()
+            assert switch.asked[-1] == ("RequestUnregisterAddress", "1002")
+            switch.cut()
+            switch.asked.clear()
+            while not isinstance(await events.get(5), Resynchronised):
+                pass
+            await client.until_connected()
+            assert switch.asked == []
+
+    run(body)
+
+
+def test_after_a_farewell_the_other_server_is_asked_first() -> None:
+    async def body() -> None:
+        switch = Keeping()
+        async with supervised(switch, dns=["1001"]) as client:
+            events, first = client.events(), client.endpoint
+            switch.say(M.EventLinkDisconnected, "", ErrorMessage="the server stops")
+            await events.get(5)
+            switch.goes_on = False
+            switch.cut()
+            while not isinstance(await events.get(5), Resynchronised):
+                pass
+            assert client.endpoint != first
 
     run(body)
 

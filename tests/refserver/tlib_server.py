@@ -29,6 +29,7 @@ class ScriptedServer(asyncio.Protocol):
         self.silent = silent
         self.link: dict[int, Value] = {Attribute.NodeName: "n1"} if link is None else link
         self.refused_roles: tuple[str, ...] = ()
+        self.greeted: Callable[[Hello], None] = lambda hello: None
         self.transport: asyncio.Transport | None = None
         self.peer: ScriptedPeer | None = None
 
@@ -85,6 +86,8 @@ class _Choosy(ScriptedPeer):
             self.hello = output.hello
             self.session.refuse(now, 1158, "go away", out)
             return
+        if isinstance(output, Greeted):
+            self.host.greeted(output.hello)
         super().take(now, output, out)
 
 

@@ -746,3 +746,19 @@ def test_events_that_a_server_session_writes_itself_are_stamped_as_the_hosts_are
         session.refuse(5, ErrorCode.SECURITY_VIOLATION, "no", out)
 
     assert stamped(refused) == [error]
+
+
+def test_how_much_waits_for_the_peer_is_what_the_host_said_last():
+    session = server(State.OPEN)
+    assert session.unread == 0
+    session.queued(0, 300, [])
+    assert session.unread == 300
+
+
+def test_what_an_event_of_the_session_says_itself_is_not_stamped_over():
+    session = ServerSession(0, LIMITS, 0, lambda now: {Attribute.EventSequenceNumber: 7, Attribute.TimeinSecs: 1})
+    feed(session, HELLO_FRAME)
+    out = []
+    session.accept(0, {Attribute.EventSequenceNumber: 3}, out)
+    [linked] = wrote(out)
+    assert (linked.number(Attribute.EventSequenceNumber), linked.number(Attribute.TimeinSecs)) == (3, 1)
