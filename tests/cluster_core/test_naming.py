@@ -334,3 +334,13 @@ def test_a_node_without_a_tls_listener_looks_for_no_place_under_tls():
             answer(made, name, kind, None)
     assert told(made) == "SIP/2.0 503 Service Unavailable"
     assert not any(dial.tls for dial in made.dialled)
+
+
+def test_the_places_of_a_trunk_may_send_what_they_like():
+    made = alone()
+    gate = made.node._edge.gate
+    assert not gate.is_free(A[0])
+    call(made)
+    resolve(made)
+    assert gate.is_free(A[0])
+    assert gate.is_free(B[0])
