@@ -55,9 +55,7 @@ ROWS: tuple[tuple[Callable[[int], bytes], int, int], ...] = (
 
 
 @pytest.mark.parametrize(("made", "most", "status"), ROWS, ids=lambda row: getattr(row, "__name__", ""))
-def test_what_just_fits_is_taken_and_one_more_is_answered(
-    made: Callable[[int], bytes], most: int, status: int
-) -> None:
+def test_what_just_fits_is_taken_and_one_more_is_answered(made: Callable[[int], bytes], most: int, status: int) -> None:
     fits = parse(made(most))
     assert isinstance(fits, Request)
     assert validate(fits) is None
