@@ -25,11 +25,12 @@ from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.registrar import user_of
 from cluster_core.session_controller.tables import CONNECTED, HELD, NULL, RINGING, PartyInput
 from cluster_core.session_controller.talk import Talk
-from cluster_core.settings import DnType
+from cluster_core.settings import DnType, NodeSettings
 from sip_proto import Invited, LocalError, ParseError, Referred
 from sip_proto.headers import parse_name_addr
 from sip_proto.ids import node_of_tag
-from sip_proto.replaces import write_replaces
+from sip_proto.replaces import wanted_dialog, write_replaces
+from sip_proto.uri import parse_uri
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId
 from tlib_proto import CallState, DNRole, KVList
@@ -110,7 +111,14 @@ class Transfers:
         replaced = None if isinstance(found, Rejection) else self._calls.of_leg(found)
         stays = None if replaced is None else self._replaceable(replaced)
         if isinstance(found, Rejection):
-            self._incoming.refuse(now, given.leg, found.status, found.reason)
+            named = wanted_dialog(given.request)
+            node = self._node_of(named) if isinstance(named, DialogId) else None
+            if found.status == 481 and kind == "extension" and node is not None:
+                # A call lives on one node: whoever wants to take part in it goes there.
+                contact = f"<sip:{parse_uri(given.request.uri).user}@{node.members[0].sip}>"
+                self._incoming.refuse(now, given.leg, 302, "Call Of Another Node", (("Contact", contact),))
+            else:
+                self._incoming.refuse(now, given.leg, found.status, found.reason)
         elif replaced is None:
             self._incoming.refuse(now, given.leg, 481, "No Such Dialog")
         elif not self._may_replace(given, caller, kind, replaced):
@@ -256,10 +264,9 @@ class Transfers:
         other: PartyRecord,
         out: list[AnyOutput],
     ) -> None:
-        node = node_of_tag(named.local_tag)
         leg = self._legs.sip.named_leg(named)
         second = None if isinstance(leg, Rejection) else self._calls.of_leg(leg)
-        if node is not None and node != self._core.node.number:
+        if (node := self._node_of(named)) is not None:
             self._elsewhere(now, given, named, node, party, other, out)
         elif second is None or (second.dn, second.kind) != (party.dn, party.kind):
             # Who is no party of a call learns nothing of it, not even that it is there.
@@ -284,15 +291,14 @@ class Transfers:
         now: int,
         given: Referred,
         named: DialogId,
-        number: int,
+        node: NodeSettings,
         party: PartyRecord,
         stays: PartyRecord,
         out: list[AnyOutput],
     ) -> None:
         """The other call lives on another node, and stays there: an INVITE with Replaces brings this one to it."""
         dn = user_of(given.refer_to)
-        node = next((node for node in self._core.settings.nodes if node.number == number), None)
-        if node is None or not dn or stays.kind == "node":
+        if not dn or stays.kind == "node":
             self._refuse(now, given, 481, "No Such Dialog")
         elif self._accept(now, given):
             headers = (
@@ -378,6 +384,13 @@ class Transfers:
         if self._talk.has(party.leg) or self._talk.has(other.leg):
             return None
         return other
+
+    def _node_of(self, named: DialogId) -> NodeSettings | None:
+        """The other node that made a dialog's tag; None for one of ours, and for one that no node made."""
+        number = node_of_tag(named.local_tag)
+        if number == self._core.node.number:
+            return None
+        return next((node for node in self._core.settings.nodes if node.number == number), None)
 
     def _may_replace(self, given: Invited, caller: str, kind: str, replaced: PartyRecord) -> bool:
         """A phone that has proven its DN may, and another node for a phone whose call that is."""

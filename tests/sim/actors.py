@@ -270,6 +270,7 @@ class Phone:
         self.mailbox: list[str] = []
         self._watch_headers: tuple[tuple[str, str], ...] = ()
         self.away = False
+        self.refuses: list[int] = []
         self._asked = 0
         self.last: Request | None = None
         self.heard: dict[str, str] = {}
@@ -461,6 +462,9 @@ class Phone:
         elif isinstance(record, Offered):
             self.said.append(f"reinvited {direction_of(record.request.body)}")
             self.heard["P-Asserted-Identity"] = record.request.get("P-Asserted-Identity") or ""
+            if self.refuses:
+                self.sip.refuse_offer(now, record.leg, self.refuses.pop(0), self.out)
+                return
             body = self._answer_to(record.request.body)
             self.sip.answer_offer(now, record.leg, self.out, body=body)
         elif isinstance(record, OfferAnswered):
@@ -537,6 +541,16 @@ class Phone:
             replaces = self._replacing.pop(record.leg, "")
             more = (("Replaces", replaces), ("Require", "replaces")) if replaces else ()
             self._again[record.leg] = self._send_invite(asked[0], asked[1], 2, (header, *more))
+            self._replacing[self._again[record.leg]] = replaces
+        elif asked is not None and record.status == 302 and record.response is not None:
+            contact = record.response.contact
+            assert contact is not None
+            replaces = self._replacing.pop(record.leg, "")
+            self.said.append("redirected")
+            self.server = address(contact.uri.rpartition("@")[2])
+            self._again[record.leg] = self._send_invite(asked[0], None, 1, (("Replaces", replaces),))
+            self._replacing[self._again[record.leg]] = replaces
+            self._done()
         else:
             self.said.append(f"failed {record.status}")
 

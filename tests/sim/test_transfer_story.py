@@ -526,6 +526,26 @@ class TestAnAttendedTransfer:
         assert not story.a.calls
         story.over()
 
+    def test_a_phone_that_makes_no_offer_gets_the_other_ones(self, cluster: Cluster) -> None:
+        story = Consultation(cluster)
+        story.a.refuses = [488]
+        story.b.transfer("1003", story.leg_b, to_leg=story.consult_b)
+        cluster.settle(SECOND)
+        assert story.a.said == ["reinvited nothing", "reinvited sendrecv"]
+        assert story.a.leg("talking")
+        assert story.c.leg("talking")
+        story.over()
+
+    def test_phones_that_cannot_agree_have_nothing_to_say_to_each_other(self, cluster: Cluster) -> None:
+        story = Consultation(cluster)
+        story.c.refuses = [488]
+        story.b.transfer("1003", story.leg_b, to_leg=story.consult_b)
+        cluster.settle(SECOND)
+        assert not story.a.calls
+        assert not story.c.calls
+        assert story.desk_a.names() == story.desk_c.names() == ["PartyChanged", "Released"]
+        story.over()
+
     def test_a_dialog_that_is_gone_or_was_never_there(self, cluster: Cluster) -> None:
         story = Consultation(cluster)
         replaces = story.b.sip.replaces_of(story.consult_b, escaped=True)
@@ -662,6 +682,63 @@ class TestAnInviteWithReplaces:
         cluster.settle()
         assert story.c.said == ["failed 486" if early else "failed 481"]
         assert story.a.leg("talking")
+        story.over()
+
+    def test_nobody_takes_a_place_in_a_call_that_is_being_transferred(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        replaces = swapped(story.a.sip.replaces_of(story.leg_a))
+        fourth = cluster.phone("1004", "n1")
+        story.b.transfer("1003")
+        cluster.world.until(lambda: story.c.has("ringing"))
+        cluster.settle()
+        fourth.take_over("1002", replaces)
+        cluster.settle()
+        assert fourth.said == ["failed 491"]
+        fourth.said.clear()
+        story.over()
+
+    def test_nobody_takes_the_place_of_whom_it_talks_to(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        replaces = swapped(story.a.sip.replaces_of(story.leg_a))
+        story.forget()
+        story.b.take_over("1002", replaces)
+        cluster.settle()
+        assert story.b.said == ["redirected", "failed 403"]
+        story.over()
+
+    def test_a_phone_of_another_node_is_sent_to_where_the_call_is(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        fourth = cluster.phone("1004", "n2")
+        fourth.take_over("1002", swapped(story.a.sip.replaces_of(story.leg_a)))
+        cluster.settle()
+        assert fourth.said[0] == "redirected"
+        assert fourth.leg("talking")
+        assert story.b.leg("talking")
+        assert not story.a.calls
+        fourth.hang_up()
+        story.over()
+
+    def test_another_node_is_believed_only_about_the_phone_that_it_names(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        replaces = swapped(story.a.sip.replaces_of(story.leg_a))
+        node = Phone(cluster.world, "1003", "n1", ("192.0.2.2", 5060))
+        cluster.world.bind(("192.0.2.2", 5060), cluster.hosts["n2"])
+        for by in ("<sip:1003@sim.example>", "<<", ""):
+            headers = (("Replaces", replaces), *((("Referred-By", by),) if by else ()))
+            node.sip.invite(
+                cluster.world.now,
+                node.out,
+                listener="udp",
+                destination=node.server,
+                uri="sip:1002@192.0.2.1",
+                from_="<sip:1003@sim.example>",
+                to="<sip:1002@sim.example>",
+                headers=headers,
+            )
+            node._done()
+            cluster.settle()
+        assert story.a.leg("talking")
+        assert story.desk_c.names() == []
         story.over()
 
     def test_a_stranger_replaces_nobody(self, cluster: Cluster) -> None:
