@@ -13,6 +13,7 @@ from typing import Any
 
 from construct import FormatField, Renamed, Tell
 
+from cluster_core.limits import Limits
 from tlib_proto import wire
 from tlib_proto.attributes import ADDED_LATER, ATTRIBUTE_NAMES, ATTRIBUTE_TYPES, Attribute, AttributeType
 from tlib_proto.enumerations import ENUMERATIONS
@@ -38,6 +39,7 @@ from tlib_proto.tables import PEER_TABLES, Act, EndKind, Input
 PAGE = Path(__file__).parent / "specs" / "tlib-wire.md"
 NUMBERS = {"B": "u8", "H": "u16", "L": "u32", "Q": "u64", "l": "i32"}
 SECOND_US = 1_000_000
+NODE = Limits()
 
 Rows = Iterable[tuple[object, ...]]
 
@@ -153,6 +155,22 @@ def limits() -> str:
             "seconds that a peer may ask for as keep-alive time; what is outside is moved to the nearer end",
             f"{_s(LIMITS.keepalive_min_us)} to {_s(LIMITS.keepalive_max_us)}",
         ),
+        ("server", "connections", NODE.connections),
+        ("server", "connections from one address of another machine", NODE.proven_source_streams),
+        ("server", "of these, connections that were not accepted yet", NODE.source_streams),
+        (
+            "server",
+            f"failed proofs from there in {_s(NODE.failed_proofs_us)} seconds; with one more nobody from there "
+            f"is let in for {_s(NODE.ban_us)} seconds",
+            NODE.failed_proofs - 1,
+        ),
+        ("server", "DNs that a client registers one by one", NODE.registrations_per_client),
+        ("server", "octets of a call's user data", NODE.user_data_bytes),
+        ("server", "requests in flight", NODE.requests_in_flight),
+        ("server", "seconds for which a lost session is kept", _s(NODE.resume_us)),
+        ("server", "lost sessions that are kept", NODE.parked_sessions),
+        ("server", "octets of missed events that a session is told again", NODE.resume_bytes),
+        ("server", "octets of events that are kept for lost sessions", NODE.history_bytes),
     ]
     return table(("of the", "what", "at most"), rows)
 
