@@ -31,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True):
     leg_referrals: int = 8
     document: int = 65_535
     document_entries: int = 128
+    vias: int = 32
+    routes: int = 32
 
 
 class Timings(msgspec.Struct, frozen=True):

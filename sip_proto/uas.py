@@ -54,6 +54,7 @@ class CalleeSide(AnswerSide):
             self._supported,
             types=settings.session_types if session else (),
             answers=settings.session_types if session else (),
+            limits=settings.limits,
         )
         if rejection is not None:
             self._refuse(now, origin, request, rejection, out)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sip_proto.errors import ParseError
 from sip_proto.fields import ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE
 from sip_proto.headers import parse_number
+from sip_proto.limits import DEFAULT_LIMITS, Limits
 from sip_proto.message import Request, Response
 from sip_proto.uri import parse_uri
 from sip_proto.values_media import read_media_type
@@ -45,6 +46,7 @@ def validate(
     types: Collection[str] = (),
     encodings: Container[str] = ("identity",),
     answers: Collection[str] = (),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Rejection | None:
     """Why a request must be refused before anyone acts on it, or None (RFC 3261 section 8.2).
 
@@ -74,6 +76,8 @@ def validate(
         contact = request.contact if method != "REGISTER" else None
     except ParseError as error:
         return Rejection(400, f"Bad {part}: {error.text}")
+    if (crowded := _too_many(request, limits)) is not None:
+        return crowded
     if cseq_method != method:
         return Rejection(400, "CSeq Method Differs")
     if not request.call_id:
@@ -99,6 +103,15 @@ def validate(
         if rejection is None and answers and "Accept" in names:
             rejection = _bad_accept(request, answers)
     return rejection
+
+
+def _too_many(request: Request, limits: Limits) -> Rejection | None:
+    # No Via and no route is shorter than eight characters: what is short need not be counted.
+    for name, most in (("Via", limits.vias), ("Route", limits.routes), ("Record-Route", limits.routes)):
+        rows = request.get_all(name) if name in request.names else ()
+        if sum(map(len, rows)) > 8 * most and len(request.elements(name)) > most:
+            return Rejection(400, f"More Than {most} {name}")
+    return None
 
 
 def _bad_uri(text: str) -> Rejection | None:

@@ -46,11 +46,28 @@ def whole(size: int) -> bytes:
     return made
 
 
+def vias(count: int) -> bytes:
+    hops = ", ".join(["SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1"] + ["SIP/2.0/UDP h"] * (count - 1))
+    return request_bytes("OPTIONS", via=hops)
+
+
+def routes(count: int) -> bytes:
+    return request_bytes("OPTIONS", more="".join(f"Route: <sip:p{n};lr>\r\n" for n in range(count)))
+
+
+def record_routes(count: int) -> bytes:
+    rows = [f"Record-Route: {', '.join(['<sip:p;lr>'] * 16)}\r\n"] * (count // 16)
+    return request_bytes("OPTIONS", more="".join(rows) + "Record-Route: <sip:p;lr>\r\n" * (count % 16))
+
+
 ROWS: tuple[tuple[Callable[[int], bytes], int, int], ...] = (
     (headers, LIMITS.headers, 400),
     (header, LIMITS.header, 400),
     (uri, LIMITS.uri, 414),
     (method, LIMITS.method, 501),
+    (vias, LIMITS.vias, 400),
+    (routes, LIMITS.routes, 400),
+    (record_routes, LIMITS.routes, 400),
 )
 
 
