@@ -38,6 +38,9 @@ from tlib_proto.limits import LIMITS
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, NOTIFY, REFER, SUBSCRIBE, INFO, MESSAGE, PRACK, UPDATE"
 """What a phone may send to a node."""
 
+SUPPORTED = ("replaces", "norefersub")
+"""Option tags beside those that the endpoint knows by itself."""
+
 TRANSPORTS = {"sip-tcp": "tcp", "sip-tls": "tls"}
 
 SUBSYSTEMS = {
@@ -86,7 +89,7 @@ class Edge:
                 min_session_s=core.settings.options.session_refresh_minimum,
                 session_types=("application/sdp",),
                 allow=ALLOW,
-                supported=("replaces", "norefersub"),
+                supported=SUPPORTED,
                 events=("dialog", "message-summary"),
             ),
             seed,

@@ -15,14 +15,16 @@ from sip_proto import (
     OfferAnswered,
     Offered,
     OfferWithdrawn,
+    ParseError,
     Pracked,
     Requested,
     Responded,
+    Response,
     Ringing,
 )
 from sip_proto import Output as SipRecord
 from sip_proto.sdp import audio, audio_answer, parse_sdp
-from tests.sim.actors import Phone, direction_of
+from tests.sim.actors import Phone
 from tests.sim.cluster import Cluster
 from tests.sim.world import World
 
@@ -46,6 +48,7 @@ class SessionPhone(Phone):
         self.theirs: dict[int, bytes] = {}
         self.out_offers: dict[int, bytes] = {}
         self.texts: dict[int, tuple[str, bytes, int]] = {}
+        self.response: Response | None = None
 
     # What a test says.
 
@@ -188,6 +191,7 @@ class SessionPhone(Phone):
         elif isinstance(record, Responded) and record.handle in self.texts:
             self._texted(record)
         elif isinstance(record, Responded) and (self._register is None or record.handle != self._register[0]):
+            self.response = record.response
             self.said.append(f"response {408 if record.response is None else record.response.status}")
         else:
             super()._heard(record)
@@ -254,6 +258,14 @@ class SessionPhone(Phone):
         body = audio_answer(parse_sdp(offer), self.at[0], self.port, version=self.version)
         assert body is not None
         return body
+
+
+def direction_of(body: bytes) -> str:
+    """The direction of a description; "nothing" without one, "rubbish" where it is none."""
+    try:
+        return parse_sdp(body).direction() if body else "nothing"
+    except ParseError:
+        return "rubbish"
 
 
 def phone(cluster: Cluster, number: str, node: str = "n1", **settings: Any) -> SessionPhone:

@@ -356,6 +356,56 @@ class TestOffersOfPrograms:
         over(cluster)
 
 
+class TestWhatIsSaidOfUs:
+    def test_invites_answers_and_options_say_what_is_served(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        assert other.last is not None
+        one.ask("OPTIONS", "1002")
+        cluster.settle()
+        assert one.response is not None
+        for message in (other.last, one.response):
+            assert set(message.elements("Supported")) == {"100rel", "timer", "replaces", "norefersub"}
+            allowed = set(message.elements("Allow"))
+            assert {"PRACK", "UPDATE", "INFO", "MESSAGE", "REFER", "SUBSCRIBE", "NOTIFY"} <= allowed
+        one.ask("PUBLISH", "1002")
+        cluster.settle()
+        assert one.said[-1] == "response 405"
+        over(cluster)
+
+
+class TestBadOffers:
+    @pytest.mark.parametrize(
+        "body",
+        [b"x", b"v=0\r\n", b"v=0\r\nm=audio\r\n", b"\xff\x00" * 100, b"v=0\r\n" + b"m=audio 9 RTP/AVP 0\r\n" * 900],
+        ids=["a letter", "nothing in it", "half a line", "bytes", "streams without end"],
+    )
+    def test_an_offer_that_is_none_is_for_the_other_phone_to_judge_and_harms_nobody(
+        self, cluster: Cluster, body: bytes
+    ) -> None:
+        one, other = talking(cluster)
+        other.on_offer = "488"
+        other._answer_to = lambda offer: b""  # type: ignore[method-assign]
+        one.send("UPDATE", body, "application/sdp")
+        cluster.settle()
+        assert one.said == ["response 488"]
+        desk = cluster.desktop("n1", "1001")
+        (conn_id,) = desk.pictures["1001"].calls
+        refused(desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id), ErrorCode.GENERIC_OPERATION)
+        over(cluster)
+
+    @pytest.mark.parametrize("body", [b"x", b"v=0\r\nm=audio\r\n", b"v=0\r\nm=video 9 RTP/AVP 31\r\n"])
+    def test_one_that_we_have_to_answer_ourselves_is_refused(self, cluster: Cluster, body: bytes) -> None:
+        one = phone(cluster, "1001")
+        desk = cluster.desktop("n1", "1001")
+        cluster.router("n1", "8000")
+        desk.ask(M.RequestMakeCall, ThisDN="1001", OtherDN="8000")
+        cluster.settle()
+        one.send("UPDATE", body, "application/sdp")
+        cluster.settle()
+        assert one.said[-1] == "response 488"
+        over(cluster)
+
+
 class TestRequestsOfPhones:
     def test_digits_of_one_phone_reach_the_other_and_its_answer_comes_back(self, cluster: Cluster) -> None:
         one, other = talking(cluster)
