@@ -173,7 +173,7 @@ class ClusterNode:
             "parties": len(sc.calls.parties),
             "legs": len(sc.legs),
             "offers": len(sc.talk) + len(sc.making) + len(sc.early),
-            "transfers": len(sc.transfers),
+            "transfers": len(sc.transfers) + len(sc.consult),
             "watches": len(sc.subscriptions),
             "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),
             "requests": len(self._requests),

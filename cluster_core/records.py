@@ -105,7 +105,10 @@ class RegistrationRecord(msgspec.Struct, array_like=True):
 
 
 class CallRecord(msgspec.Struct, array_like=True):
-    """A call of this node; `queue` is the routing point that it is at or came by, `parties` their keys."""
+    """A call of this node; `queue` is the routing point that it is at or came by, `parties` their keys.
+
+    `main` is the ConnID of the call that a consultation is about, 0 for any other.
+    """
 
     conn_id: int
     call_uuid: str
@@ -117,6 +120,7 @@ class CallRecord(msgspec.Struct, array_like=True):
     answered: bool = False
     queue: str = ""
     parties: tuple[int, ...] = ()
+    main: int = 0
 
     def __post_init__(self) -> None:
         self.user_data = as_pairs(self.user_data)

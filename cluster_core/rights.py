@@ -161,6 +161,9 @@ _CALL_CONTROL = (
     MessageType.RequestReleaseCall,
     MessageType.RequestHoldCall,
     MessageType.RequestRetrieveCall,
+    MessageType.RequestInitiateTransfer,
+    MessageType.RequestCompleteTransfer,
+    MessageType.RequestReconnectCall,
     MessageType.RequestSingleStepTransfer,
     MessageType.RequestAttachUserData,
 )

@@ -34,6 +34,9 @@ ON_SWITCH = ("extension", "queue")
 """The kinds of party that are on a DN of the switch; others only bear a number, which may look like one."""
 
 
+_BEGINS = (MessageType.EventDialing, MessageType.EventRinging)
+
+
 class Transfer(msgspec.Struct):
     """A transfer that is under way in a call: who makes it, who stays, who comes; parties by number, 0 for none.
 
@@ -204,6 +207,10 @@ class Calls:
                 return party
         return None
 
+    def on(self, dn: str) -> list[PartyRecord]:
+        """The parties on a DN, in order of arrival."""
+        return [self.parties[number] for number in self._by_dn.get(dn, ())]
+
     def of_leg(self, leg: int) -> PartyRecord | None:
         """The party that a SIP leg belongs to."""
         number = self.by_leg.get(leg)
@@ -283,6 +290,10 @@ class Calls:
             attributes[Attribute.OtherDNRole] = DNRole.Destination if origin else DNRole.Origination
         if party.kind == "queue" or party.queue:
             attributes[Attribute.ThisQueue] = party.queue or party.dn
+        if call.main and kind is not MessageType.EventPartyChanged:
+            attributes[Attribute.PreviousConnID] = call.main
+            if kind in _BEGINS:
+                attributes[Attribute.TransferConnID] = call.main
         for name, value in more.items():
             attributes[Attribute[name]] = value
         message = build.event(kind, attributes)

@@ -12,6 +12,7 @@ from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.session_controller.calls import ON_SWITCH, Calls
+from cluster_core.session_controller.consult import Consult
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.routing import Routing
@@ -43,6 +44,7 @@ class Control:
         self._routing = routing
         self._talk = talk
         self._plan = plan
+        self.consult: Consult
         self.transfer: Callable[[int, PartyRecord, str, KVList, Cause, list[AnyOutput]], None]
         self.left: Callable[[int, PartyRecord, int, list[AnyOutput]], bool]
         self._asked: dict[int, int] = {}
@@ -74,8 +76,12 @@ class Control:
             self._talk.program(now, party, PartyInput.HOLD, cause, out)
         elif message.id == MessageType.RequestRetrieveCall:
             self._talk.program(now, party, PartyInput.RETRIEVE, cause, out)
-        elif message.id == MessageType.RequestSingleStepTransfer:
+        elif message.id in (MessageType.RequestSingleStepTransfer, MessageType.RequestInitiateTransfer):
             self._transfer(now, call, party, message, cause, out)
+        elif message.id == MessageType.RequestCompleteTransfer:
+            self.consult.complete(now, party, message, cause, out)
+        elif message.id == MessageType.RequestReconnectCall:
+            self.consult.reconnect(now, party, message, cause, out)
         else:
             self._requests.fail(now, cause, Condition.UNSUPPORTED, out, name=message.name)
 
@@ -145,9 +151,12 @@ class Control:
     def _transfer(
         self, now: int, call: CallRecord, party: PartyRecord, message: Message, cause: Cause, out: list[AnyOutput]
     ) -> None:
-        """TSingleStepTransfer: the DN hands its call on; user data of the request joins the call."""
-        user_data = (*call.user_data, *message.pairs(Attribute.UserData))
-        if self._fits(user_data):
+        """TSingleStepTransfer, whose user data joins the call, and TInitiateTransfer, whose is the new call's."""
+        single = message.id == MessageType.RequestSingleStepTransfer
+        user_data = (*(call.user_data if single else ()), *message.pairs(Attribute.UserData))
+        if self._fits(user_data) and not single:
+            self.consult.initiate(now, party, message, user_data, cause, out)
+        elif self._fits(user_data):
             self.transfer(now, party, message.text(Attribute.OtherDN), user_data, cause, out)
         else:
             self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)

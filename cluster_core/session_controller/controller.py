@@ -16,6 +16,7 @@ from cluster_core.records import CallRecord, CallView
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.session_controller.calls import Calls
+from cluster_core.session_controller.consult import Consult
 from cluster_core.session_controller.control import Control
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.early import Early
@@ -99,6 +100,9 @@ class SessionController:
         self.incoming.replacing = self.transfers.invited
         self.control.left = self.transfers.left
         self.control.transfer = self.transfers.program
+        self.consult = self.control.consult = Consult(
+            requests, self.calls, self.delivery, self.talk, self.transfers, plan
+        )
         self._dispatch: dict[type, Any] = {
             Invited: self.incoming.invited,
             Requested: self._requested,
@@ -134,6 +138,8 @@ class SessionController:
             handler(now, record, out)
             if self.transfers.joins.has_waiting:
                 self.transfers.joins.serve(now, out)
+            if len(self.consult):
+                self.consult.serve(now, out)
 
     # What T-Controller asks and answers.
 

@@ -100,7 +100,7 @@ class Talk:
     # Programs, and the rooms beside this one.
 
     def program(
-        self, now: int, party: PartyRecord, given: PartyInput, cause: Cause, out: list[AnyOutput]
+        self, now: int, party: PartyRecord, given: PartyInput, cause: Cause | None, out: list[AnyOutput]
     ) -> None:
         """THoldCall and TRetrieveCall: both phones get an offer from us; the event follows when both have answered."""
         other = self._calls.other(party)
@@ -108,7 +108,8 @@ class Talk:
         if other is None or self._calls.is_expected(party, given) or not (busy or party.state == _FITTING[given]):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
             return
-        self._calls.expect(party, given, cause)
+        if cause is not None:
+            self._calls.expect(party, given, cause)
         if busy:
             self._exchanges.wait(party.leg, Wish(Kind.PROGRAM, given=given))
         else:
@@ -136,6 +137,11 @@ class Talk:
         legs = (party.leg, other.leg)
         self._exchanges.begin(Exchange(Kind.BEGIN, legs, {party.leg: number}, said={party.leg: sdp}))
         return number > 0
+
+    def is_begun(self, leg: int) -> bool:
+        """Whether a leg is taken until `begun`."""
+        exchange = self._exchanges.of(leg)
+        return exchange is not None and exchange.kind is Kind.BEGIN
 
     def begun(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         """What `begin` was said for is done."""

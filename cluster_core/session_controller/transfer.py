@@ -103,6 +103,17 @@ class Transfers:
             transfer = Transfer(party.dn, party.party, stays.party, program=True)
             self._start(now, call, transfer, target, out)
 
+    def complete(
+        self, now: int, first: PartyRecord, second: PartyRecord, cause: Cause, out: list[AnyOutput]
+    ) -> bool:
+        """TCompleteTransfer: two calls of a DN become the first one, without it; False when they cannot now."""
+        stays, comes = self._movable(first), self._movable(second)
+        if stays is None or comes is None or self._talks_to_itself(stays, comes):
+            return False
+        self._calls.expect(first, PartyInput.RELEASE, cause)
+        self._merge(now, 0, first, second, stays, comes, out)
+        return True
+
     def invited(self, now: int, given: Invited, caller: str, kind: str, out: list[AnyOutput]) -> bool:
         """An INVITE with Replaces: who calls takes the place of the party that it names; False for any other INVITE."""
         found = self._legs.sip.replaced_leg(given.request)
@@ -275,10 +286,7 @@ class Transfers:
             self._refuse(now, given, 403)
         elif (target := self._movable(second)) is None:
             self._refuse(now, given, 481, "Not Answered")
-        elif other.kind == target.kind == "node":
-            # Nobody would ever hang up.
-            self._refuse(now, given, 403)
-        elif other.dn == target.dn and other.kind == target.kind == "extension":
+        elif self._talks_to_itself(other, target):
             self._refuse(now, given, 403)
         elif self._accept(now, given):
             if second.state == HELD and party.state != HELD:
@@ -381,9 +389,13 @@ class Transfers:
         other = self._calls.other(party)
         if other is None or self._legs.stage(other.leg) is not Stage.ANSWERED:
             return None
-        if self._talk.has(party.leg) or self._talk.has(other.leg):
+        if self._talk.is_begun(party.leg) or self._talk.is_begun(other.leg):
             return None
         return other
+
+    def _talks_to_itself(self, one: PartyRecord, other: PartyRecord) -> bool:
+        """Whether a call of these two alone makes no sense: of two other nodes none would ever hang up."""
+        return one.kind == other.kind and (one.kind == "node" or (one.kind == "extension" and one.dn == other.dn))
 
     def _node_of(self, named: DialogId) -> NodeSettings | None:
         """The other node that made a dialog's tag; None for one of ours, and for one that no node made."""

@@ -818,3 +818,129 @@ class TestAProgramsTransfer:
         cluster.settle()
         assert self.single_step(story, "1004").number(Attribute.ErrorCode) == 1161
         story.over()
+
+
+class TestAProgramsConsultation:
+    def begin(self, cluster: Cluster, b: str = "n2") -> tuple[Story, int]:
+        """1002's program consults 1003, who answers; the consultation's ConnID."""
+        story = Story(cluster, b)
+        story.forget()
+        dialing = story.desk_b.ask(
+            M.RequestInitiateTransfer,
+            ThisDN="1002",
+            ConnID=story.conn_id,
+            OtherDN="1003",
+            UserData=(("why", "expert"),),
+        )
+        assert dialing.id == M.EventDialing, dialing
+        cluster.world.until(lambda: story.c.has("ringing"))
+        cluster.settle()
+        return story, conn_id_of(dialing)
+
+    def test_two_steps_with_the_events_of_the_published_model(self, cluster: Cluster) -> None:
+        story, consult = self.begin(cluster)
+        assert story.desk_b.names() == ["Held", "Dialing"]
+        assert story.desk_a.names() == []
+        dialing, ringing = story.desk_b.events[1], story.desk_c.events[0]
+        for event in (dialing, ringing):
+            assert event.number(Attribute.CallType) == CallType.Consult
+            assert event.number(Attribute.PreviousConnID) == story.conn_id
+            assert event.number(Attribute.TransferConnID) == story.conn_id
+            assert event.pairs(Attribute.UserData) == (("why", "expert"),)
+        story.c.answer()
+        cluster.settle()
+        assert story.desk_b.names() == ["Held", "Dialing", "Established"]
+        assert Attribute.TransferConnID not in story.desk_c.events[1].attributes
+        story.forget()
+        released = story.desk_b.ask(
+            M.RequestCompleteTransfer, ThisDN="1002", ConnID=story.conn_id, TransferConnID=consult
+        )
+        assert released.id == M.EventReleased
+        assert conn_id_of(released) == story.conn_id
+        cluster.settle()
+        assert [conn_id_of(event) for event in story.desk_b.events] == [story.conn_id, consult]
+        assert [event.number(Attribute.CallType) for event in story.desk_b.events] == [
+            CallType.Internal,
+            CallType.Consult,
+        ]
+        assert story.desk_c.names() == story.desk_a.names() == ["PartyChanged"]
+        changed = story.desk_c.events[0]
+        assert (conn_id_of(changed), changed.number(Attribute.PreviousConnID)) == (story.conn_id, consult)
+        assert changed.number(Attribute.CallType) == CallType.Internal
+        assert third(changed) == BY_1002
+        assert not story.b.calls
+        assert story.a.leg("talking")
+        assert story.c.leg("talking")
+        assert "acked sendrecv" in story.a.said
+        story.over()
+
+    @pytest.mark.parametrize("held_first", [True, False])
+    def test_it_does_not_matter_which_call_is_named_first(self, cluster: Cluster, held_first: bool) -> None:
+        story, consult = self.begin(cluster)
+        story.c.answer()
+        cluster.settle()
+        one, other = (story.conn_id, consult) if held_first else (consult, story.conn_id)
+        released = story.desk_b.ask(M.RequestCompleteTransfer, ThisDN="1002", ConnID=one, TransferConnID=other)
+        assert conn_id_of(released) == story.conn_id
+        story.over()
+
+    def test_it_is_not_completed_before_the_answer(self, cluster: Cluster) -> None:
+        story, consult = self.begin(cluster)
+        answer = story.desk_b.ask(
+            M.RequestCompleteTransfer, ThisDN="1002", ConnID=story.conn_id, TransferConnID=consult
+        )
+        assert answer.number(Attribute.ErrorCode) == 1161
+        story.over()
+
+    def test_the_program_comes_back_to_the_call(self, cluster: Cluster) -> None:
+        story, consult = self.begin(cluster)
+        story.c.answer()
+        cluster.settle()
+        story.forget()
+        retrieved = story.desk_b.ask(
+            M.RequestReconnectCall, ThisDN="1002", ConnID=consult, PreviousConnID=story.conn_id
+        )
+        assert retrieved.id == M.EventRetrieved
+        cluster.settle()
+        assert story.desk_b.names() == ["Released", "Retrieved"]
+        assert story.desk_c.names() == ["Released"]
+        assert story.a.said[-1] == "reinvited sendrecv"
+        story.over()
+
+    def test_who_was_consulted_refuses(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        story.c.on_invite = "486"
+        story.forget()
+        story.desk_b.ask(M.RequestInitiateTransfer, ThisDN="1002", ConnID=story.conn_id, OtherDN="1003")
+        cluster.settle(SECOND)
+        assert story.desk_b.names()[-2:] == ["DestinationBusy", "Released"]
+        assert story.desk_b.ask(M.RequestRetrieveCall, ThisDN="1002", ConnID=story.conn_id).id == M.EventRetrieved
+        story.over()
+
+    def test_a_phone_that_cannot_be_held_does_not_consult(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        story.a.refuses = [488]
+        answer = story.desk_b.ask(M.RequestInitiateTransfer, ThisDN="1002", ConnID=story.conn_id, OtherDN="1003")
+        assert answer.id == M.EventError
+        cluster.settle()
+        assert story.c.said == []
+        story.over()
+
+    def test_what_cannot_be(self, cluster: Cluster) -> None:
+        story, consult = self.begin(cluster)
+        story.c.answer()
+        cluster.settle()
+
+        def code(kind: MessageType, conn_id: int, **more: int | str) -> int:
+            return story.desk_b.ask(kind, ThisDN="1002", ConnID=conn_id, **more).number(Attribute.ErrorCode)
+
+        for number in ("4711", "1001", "1002"):
+            assert code(M.RequestInitiateTransfer, story.conn_id, OtherDN=number) in (71, 1161)
+        assert code(M.RequestInitiateTransfer, consult, OtherDN="1004") == 1161
+        assert code(M.RequestCompleteTransfer, consult, TransferConnID=4711) == 56
+        assert code(M.RequestCompleteTransfer, consult, TransferConnID=consult) == 56
+        assert code(M.RequestReconnectCall, consult, PreviousConnID=4711) == 56
+        story.a.hang_up()
+        cluster.settle()
+        assert code(M.RequestCompleteTransfer, consult, TransferConnID=story.conn_id) == 56
+        story.over()
