@@ -276,3 +276,51 @@ def phone(cluster: Cluster, number: str, node: str = "n1", **settings: Any) -> S
     cluster.world.until(lambda: cluster.owner(number) is not None)
     cluster.settle()
     return made
+
+
+class Forker:
+    """A proxy that brings an INVITE to several phones at once, and what they say back; the others hear CANCEL when one
+    has answered (RFC 3261 section 16.7)."""
+
+    def __init__(self, world: World, at: tuple[str, int], phones: list[SessionPhone]) -> None:
+        self.world = world
+        self.at = at
+        self.branches = [phone.at for phone in phones]
+        self.upstream = ("", 0)
+        self.sent: dict[tuple[str, int], bytes] = {}
+        world.bind(at, self)
+
+    def datagram(self, source: tuple[str, int], data: bytes) -> None:
+        if data.startswith(b"SIP/2.0 "):
+            self._response(source, data)
+        elif data.startswith(b"INVITE "):
+            self.upstream = source
+            line, _, rest = data.partition(b"\r\n")
+            for number, branch in enumerate(self.branches):
+                via = f"Via: SIP/2.0/UDP {self.at[0]}:{self.at[1]};branch=z9hG4bKfork{number}".encode()
+                self.sent[branch] = b"\r\n".join((line, via, rest))
+                self.world.send_datagram(self.at, branch, self.sent[branch])
+
+    def _response(self, source: tuple[str, int], data: bytes) -> None:
+        status = int(data[8:11])
+        head = data.partition(b"\r\n\r\n")[0]
+        if b"\r\nCSeq: 1 CANCEL" in head or status == 100:
+            return
+        if status >= 300:
+            self._tell(source, b"ACK", head)
+            return
+        line, _, rest = data.partition(b"\r\n")
+        self.world.send_datagram(self.at, self.upstream, line + b"\r\n" + rest.partition(b"\r\n")[2])
+        if status >= 200:
+            for branch in self.branches:
+                if branch != source:
+                    self._tell(branch, b"CANCEL", self.sent[branch])
+
+    def _tell(self, branch: tuple[str, int], method: bytes, like: bytes) -> None:
+        """A request of the proxy's own on a branch, with the To of what it is about."""
+        lines = self.sent[branch].partition(b"\r\n\r\n")[0].split(b"\r\n")
+        to = next(line for line in like.split(b"\r\n") if line.lower().startswith(b"to:"))
+        kept = [line for line in lines[1:] if line.split(b":")[0].lower() in (b"from", b"call-id", b"max-forwards")]
+        uri = lines[0].split(b" ")[1]
+        request = [method + b" " + uri + b" SIP/2.0", lines[1], *kept, to, b"CSeq: 1 " + method, b"Content-Length: 0"]
+        self.world.send_datagram(self.at, branch, b"\r\n".join((*request, b"", b"")))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.sim.cluster import Cluster
-from tests.sim.session_phone import SessionPhone, phone
+from tests.sim.cluster import TRUNK, Cluster
+from tests.sim.session_phone import Forker, SessionPhone, phone
 from tests.sim.test_sessions_story import agree, both_hear, over, refused
 from tests.sim.world import SECOND
 from tlib_proto import ErrorCode, MessageType
@@ -151,6 +151,43 @@ class TestEarlyMedia:
         cluster.settle(10 * SECOND)
         wires.loss = wires.duplicate = 0.0
         both_hear(one, other)
+        over(cluster)
+
+
+class TestForks:
+    def forked(self, cluster: Cluster) -> tuple[SessionPhone, SessionPhone, SessionPhone]:
+        """A call by the trunk that rings at two places; both have described themselves for good."""
+        one = phone(cluster, "1001", "n1")
+        left, right = (
+            SessionPhone(cluster.world, "9123", "n1", ("198.51.100.7", 11_000 + number)) for number in range(2)
+        )
+        cluster.phones |= {"left": left, "right": right}
+        Forker(cluster.world, TRUNK, [left, right])
+        one.call("9123")
+        cluster.world.until(lambda: left.has("ringing") and right.has("ringing"))
+        cluster.settle()
+        for there in (left, right):
+            there.progress()
+            cluster.settle()
+        assert one.said[-2:] == ["183 for good", "183"]
+        return one, left, right
+
+    def test_a_caller_is_told_again_when_another_branch_answers_than_it_heard(self) -> None:
+        cluster = Cluster()
+        one, left, right = self.forked(cluster)
+        answers(cluster, one, right)
+        assert one.said[-1] == "reinvited sendrecv"
+        both_hear(one, right)
+        assert not left.calls
+        over(cluster)
+
+    def test_nothing_is_told_again_when_the_branch_answers_that_it_heard(self) -> None:
+        cluster = Cluster()
+        one, left, right = self.forked(cluster)
+        answers(cluster, one, left)
+        assert one.said[-1] == "answered"
+        both_hear(one, left)
+        assert not right.calls
         over(cluster)
 
 
