@@ -23,6 +23,10 @@ FAULTS = 0.15
 CHAOS_US = 6 * SECOND
 HEALING_US = 9 * SECOND
 NUMBERS = ("1001", "1002", "1003", "8000", "8001", PSTN, "9123")
+TRANSFERS = (
+    *(M.RequestSingleStepTransfer, M.RequestInitiateTransfer),
+    *(M.RequestCompleteTransfer, M.RequestCompleteTransfer, M.RequestReconnectCall),
+)
 AGENT_REQUESTS = (M.RequestAgentLogin, M.RequestAgentReady, M.RequestAgentNotReady, M.RequestAgentLogout)
 
 
@@ -217,9 +221,18 @@ class Chaos:
             kind = M.RequestAnswerCall
         else:
             kind = self.rng.choice(
-                (M.RequestHoldCall, M.RequestRetrieveCall, M.RequestReleaseCall, M.RequestAttachUserData)
+                (M.RequestHoldCall, M.RequestRetrieveCall, M.RequestReleaseCall, M.RequestAttachUserData, *TRANSFERS)
             )
-        client.request(kind, ThisDN=dn, ConnID=call.conn_id, UserData=(("k", "v"),))
+        also = [there.conn_id for there in client.pictures[dn].calls.values()]
+        client.request(
+            kind,
+            ThisDN=dn,
+            ConnID=call.conn_id,
+            UserData=(("k", "v"),),
+            OtherDN=self.rng.choice(NUMBERS),
+            TransferConnID=also[0],
+            PreviousConnID=also[-1],
+        )
 
     def route(self) -> None:
         client = self.rng.choice(self.routers)
