@@ -330,8 +330,10 @@ class PhoneAgent:
 
     def _destination(self, uri: str) -> Address:
         """Where a request to a URI goes: to the registrar, from a direct phone to the URI's own address."""
-        if not self._direct:
-            return self.registrar
+        return self._address_in(uri) if self._direct else self.registrar
+
+    def _address_in(self, uri: str) -> Address:
+        """The address that a URI itself names; `PhoneError` for a name: a phone asks no DNS."""
         try:
             parsed = parse_uri(uri)
             return str(ipaddress.ip_address(parsed.host.strip("[]"))), parsed.port or 5060

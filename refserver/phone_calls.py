@@ -24,6 +24,7 @@ from sip_proto import (
     Offered,
     OfferRefused,
     Output,
+    ParseError,
     Pracked,
     Refreshed,
     Request,
@@ -32,6 +33,8 @@ from sip_proto import (
 )
 
 _ANSWER_AFTER = re.compile(r";[ \t]*answer-after[ \t]*=[ \t]*0[ \t]*(?:[;,]|$)", re.IGNORECASE)
+
+MAX_REDIRECTS = 3
 
 Outcome = tuple[Kind, int, str]
 """What came of an offer: held, retrieved, offer-refused or ended; status; text."""
@@ -165,7 +168,7 @@ class CallSide(PhoneAgent):
             self._now(),
             out,
             listener=LISTENER,
-            destination=self._destination(call.uri),
+            destination=call.place or self._destination(call.uri),
             uri=call.uri,
             from_=self.identity,
             to=f"<{call.uri}>",
@@ -237,9 +240,30 @@ class CallSide(PhoneAgent):
             if credentials is not None:
                 self._invite(call, out, (credentials,))
                 return
+        if self._redirected(item, call, out):
+            return
         reason = item.response.reason if item.response else ""
         self._gone(item.leg, Kind.FAILED, item.status, reason)
         self._heard_of(call, item.status, reason, out)
+
+    def _redirected(self, item: Failed, call: PhoneCall, out: list[Output]) -> bool:
+        """Go where a 3xx sends the call, if it says a place (RFC 3261 section 8.1.3.4)."""
+        response = item.response
+        if response is None or not 300 <= item.status < 400 or call.redirects >= MAX_REDIRECTS:
+            return False
+        try:
+            contact = response.contact
+            uri = contact.uri if contact is not None else ""
+            call.place = self._address_in(uri)
+        except (ParseError, PhoneError):
+            return False
+        call.uri = uri
+        call.redirects += 1
+        call.challenges = 0
+        call.cseq = response.cseq[0] + 1
+        self._invite(call, out, ())
+        self._tell(Kind.REDIRECTED, call, item.status, uri)
+        return True
 
     # calls of others
 

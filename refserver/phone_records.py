@@ -31,6 +31,7 @@ class PhoneEventKind(StrEnum):
     REGISTRATION_FAILED = "registration-failed"
     INCOMING = "incoming"
     REFUSED = "refused"
+    REDIRECTED = "redirected"
     RINGING = "ringing"
     ESTABLISHED = "established"
     TALK = "talk"
@@ -109,3 +110,5 @@ class PhoneCall(msgspec.Struct, eq=False):
     referral: int = 0
     session_s: int = 0
     refreshes: bool = False
+    redirects: int = 0
+    place: tuple[str, int] | None = None

@@ -541,9 +541,10 @@ def test_a_target_that_refuses_is_reported_and_the_call_goes_on(tmp_path: Path) 
     run(body)
 
 
-def test_a_phone_takes_the_place_of_another_by_an_invite_with_replaces(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["n1", "n2"])
+def test_a_phone_takes_the_place_of_another_by_an_invite_with_replaces(tmp_path: Path, target: str) -> None:
     async def body() -> None:
-        async with three_phones(tmp_path, "n1") as cast:
+        async with three_phones(tmp_path, target) as cast:
             leg = next(iter(cast.transferor.calls.values())).leg
             replaces = cast.transferor._endpoint.replaces_of(leg)
             await cast.target.call("1001", headers=(("Replaces", replaces),))

@@ -13,6 +13,7 @@ import pytest
 from refserver.phone import Phone, PhoneError, PhoneEventKind, PhoneTimeout
 from refserver.phone_records import CallState
 from sip_proto import (
+    Invited,
     LocalError,
     Message,
     Offered,
@@ -24,6 +25,7 @@ from sip_proto import (
     parse,
     parse_sdp,
 )
+from tests.refserver.sip_registrar import Registrar
 from tests.refserver.test_phone import run
 
 Kind = PhoneEventKind
@@ -450,5 +452,60 @@ def test_what_else_a_phone_is_asked_outside_of_calls(method: str, status: int) -
                 await caller._ask(method, "sip:1002@x", method, b"", "", 5)
             (answer,) = theirs.responses(method, status)
             assert status == 489 or "REFER" in (answer.get("Allow") or "")
+
+    run(body)
+
+
+class Redirecting(Registrar):
+    """Answers every INVITE with a 302 to a contact, in which {} stand for its own address."""
+
+    contact = ""
+    count = 0
+
+    def perform(self, out: list[Output]) -> None:
+        for item in list(out):
+            if isinstance(item, Invited):
+                self.count += 1
+                contact = (("Contact", self.contact.format(*self.address)),) if self.contact else ()
+                self.endpoint.reject(self.now(), item.leg, 302, out, headers=contact)
+        super().perform(out)
+
+
+@asynccontextmanager
+async def redirecting(contact: str) -> AsyncIterator[tuple[Phone, Redirecting]]:
+    server = Redirecting()
+    server.contact = contact
+    address = await server.start()
+    try:
+        async with Phone("1001", "", address) as phone:
+            yield phone, server
+    finally:
+        server.transport.close()
+
+
+def test_a_call_goes_on_where_it_is_redirected_to() -> None:
+    async def body() -> None:
+        async with Phone("1002", "", ("127.0.0.1", 9), auto_answer=True) as callee:
+            host, port = callee.address
+            async with redirecting(f"<sip:other@{host}:{port}>") as (phone, _):
+                number = await phone.call("1002")
+                told = await phone.wait_for(Kind.REDIRECTED)
+                assert (told.call, told.status, told.text) == (number, 302, f"sip:other@{host}:{port}")
+                await phone.wait_for(Kind.ESTABLISHED, call=number)
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("contact", "tries"),
+    [("<sip:1@{}:{}>", 4), ("", 1), ("<sip:1@nowhere.invalid>", 1), ("<tel:1>", 1)],
+)
+def test_a_redirection_without_end_or_without_a_place_fails(contact: str, tries: int) -> None:
+    async def body() -> None:
+        async with redirecting(contact) as (phone, server):
+            await phone.call("1002")
+            assert (await phone.wait_for(Kind.FAILED)).status == 302
+            assert server.count == tries
+            assert not phone.calls
 
     run(body)
