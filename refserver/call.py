@@ -14,6 +14,30 @@ VERBS = (
     Verb("hold", "THoldCall", lambda c, g: c.hold_call(g.dn, g.conn), options=("conn",)),
     Verb("retrieve", "TRetrieveCall", lambda c, g: c.retrieve_call(g.dn, g.conn), options=("conn",)),
     Verb(
+        "transfer",
+        "TSingleStepTransfer",
+        lambda c, g: c.single_step_transfer(g.dn, g.conn, g.to, g.data),
+        options=("conn", "to", "data"),
+    ),
+    Verb(
+        "consult",
+        "TInitiateTransfer",
+        lambda c, g: c.initiate_transfer(g.dn, g.conn, g.to, g.data),
+        options=("conn", "to", "data"),
+    ),
+    Verb(
+        "complete",
+        "TCompleteTransfer; --other is the consultation",
+        lambda c, g: c.complete_transfer(g.dn, g.conn, g.other),
+        options=("conn", "other"),
+    ),
+    Verb(
+        "reconnect",
+        "TReconnectCall; --conn is the consultation, --other the held call",
+        lambda c, g: c.reconnect_call(g.dn, g.conn, g.other),
+        options=("conn", "other"),
+    ),
+    Verb(
         "route",
         "TRouteCall; --dn is the Routing Point",
         lambda c, g: c.route_call(g.dn, g.conn, g.to, user_data=g.data),

@@ -79,6 +79,10 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "agent": (("--agent",), {"required": True, "metavar": "ID", "help": "agent id"}),
     "queue": (("--queue",), {"default": "", "metavar": "DN", "help": "queue to log in to or out of"}),
     "conn": (("--conn",), {"required": True, "type": conn_id, "metavar": "ID", "help": "ConnID, 16 hex digits"}),
+    "other": (
+        ("--other",),
+        {"required": True, "type": conn_id, "metavar": "ID", "help": "ConnID of the DN's other call"},
+    ),
     "to": (("--to",), {"required": True, "metavar": "NUMBER", "help": "destination"}),
     "pairs": (
         ("--data",),

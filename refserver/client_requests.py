@@ -270,6 +270,60 @@ class TLibraryFunctions:
         """TRetrieveCall; answered by EventRetrieved."""
         return await self._on_call(MessageType.RequestRetrieveCall, dn, conn_id, reasons, extensions)
 
+    async def single_step_transfer(
+        self,
+        dn: str,
+        conn_id: int,
+        destination: str,
+        user_data: Pairs = (),
+        reasons: Pairs = (),
+        extensions: Pairs = (),
+    ) -> Message:
+        """TSingleStepTransfer; answered by EventReleased when the destination rings."""
+        return await self._to(
+            MessageType.RequestSingleStepTransfer, dn, conn_id, destination, user_data, reasons, extensions
+        )
+
+    async def initiate_transfer(
+        self,
+        dn: str,
+        conn_id: int,
+        destination: str,
+        user_data: Pairs = (),
+        reasons: Pairs = (),
+        extensions: Pairs = (),
+    ) -> Message:
+        """TInitiateTransfer; answered by EventDialing of the consultation, whose ConnID is its own."""
+        return await self._to(
+            MessageType.RequestInitiateTransfer, dn, conn_id, destination, user_data, reasons, extensions
+        )
+
+    async def complete_transfer(
+        self, dn: str, conn_id: int, consult_conn_id: int, reasons: Pairs = (), extensions: Pairs = ()
+    ) -> Message:
+        """TCompleteTransfer; answered by EventReleased of the held call, whose ConnID the other two keep."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: conn_id,
+            Attribute.TransferConnID: consult_conn_id,
+        }
+        return await self._ask(
+            MessageType.RequestCompleteTransfer, attributes, reasons=reasons, extensions=extensions
+        )
+
+    async def reconnect_call(
+        self, dn: str, consult_conn_id: int, held_conn_id: int, reasons: Pairs = (), extensions: Pairs = ()
+    ) -> Message:
+        """TReconnectCall; answered by EventRetrieved of the held call, when the consultation is released."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: consult_conn_id,
+            Attribute.PreviousConnID: held_conn_id,
+        }
+        return await self._ask(
+            MessageType.RequestReconnectCall, attributes, reasons=reasons, extensions=extensions
+        )
+
     async def route_call(
         self,
         dn: str,
@@ -309,6 +363,23 @@ class TLibraryFunctions:
     ) -> Message:
         attributes: dict[int, Value] = {Attribute.ThisDN: dn, Attribute.ConnID: conn_id}
         return await self._ask(kind, attributes, reasons=reasons, extensions=extensions)
+
+    async def _to(
+        self,
+        kind: MessageType,
+        dn: str,
+        conn_id: int,
+        destination: str,
+        user_data: Pairs,
+        reasons: Pairs,
+        extensions: Pairs,
+    ) -> Message:
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: conn_id,
+            Attribute.OtherDN: destination,
+        }
+        return await self._ask(kind, attributes, user_data=user_data, reasons=reasons, extensions=extensions)
 
     # private services
 

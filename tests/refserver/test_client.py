@@ -30,6 +30,10 @@ ANSWERS = {
     M.RequestReleaseCall: M.EventReleased,
     M.RequestHoldCall: M.EventHeld,
     M.RequestRetrieveCall: M.EventRetrieved,
+    M.RequestSingleStepTransfer: M.EventReleased,
+    M.RequestInitiateTransfer: M.EventDialing,
+    M.RequestCompleteTransfer: M.EventReleased,
+    M.RequestReconnectCall: M.EventRetrieved,
     M.RequestRouteCall: M.EventRouteUsed,
     M.RequestAttachUserData: M.EventAttachedDataChanged,
     M.RequestQueryServer: M.EventServerInfo,
@@ -140,6 +144,26 @@ def test_a_server_that_stays_silent_is_given_up_at_the_deadline() -> None:
         (lambda c: c.release_call("1001", 7), M.RequestReleaseCall, {"ConnID": 7}),
         (lambda c: c.hold_call("1001", 7), M.RequestHoldCall, {"ConnID": 7}),
         (lambda c: c.retrieve_call("1001", 7), M.RequestRetrieveCall, {"ConnID": 7}),
+        (
+            lambda c: c.single_step_transfer("1001", 7, "1002", {"k": "v"}),
+            M.RequestSingleStepTransfer,
+            {"ThisDN": "1001", "ConnID": 7, "OtherDN": "1002", "UserData": (("k", "v"),)},
+        ),
+        (
+            lambda c: c.initiate_transfer("1001", 7, "1002"),
+            M.RequestInitiateTransfer,
+            {"ThisDN": "1001", "ConnID": 7, "OtherDN": "1002"},
+        ),
+        (
+            lambda c: c.complete_transfer("1001", 7, 8),
+            M.RequestCompleteTransfer,
+            {"ConnID": 7, "TransferConnID": 8},
+        ),
+        (
+            lambda c: c.reconnect_call("1001", 8, 7),
+            M.RequestReconnectCall,
+            {"ConnID": 8, "PreviousConnID": 7},
+        ),
         (
             lambda c: c.route_call("8000", 7, "1002"),
             M.RequestRouteCall,

@@ -99,6 +99,18 @@ def running() -> Iterator[Served]:
         (f"call release --conn {CONN}", M.RequestReleaseCall, {"ConnID": int(CONN, 16)}),
         (f"call hold --conn {CONN}", M.RequestHoldCall, {"ConnID": int(CONN, 16)}),
         (f"call retrieve --conn {CONN}", M.RequestRetrieveCall, {"ConnID": int(CONN, 16)}),
+        (f"call transfer --conn {CONN} --to 1002", M.RequestSingleStepTransfer, {"OtherDN": "1002"}),
+        (f"call consult --conn {CONN} --to 1002", M.RequestInitiateTransfer, {"OtherDN": "1002"}),
+        (
+            f"call complete --conn {CONN} --other 0010000000000009",
+            M.RequestCompleteTransfer,
+            {"ConnID": int(CONN, 16), "TransferConnID": 0x10000000000009},
+        ),
+        (
+            f"call reconnect --conn {CONN} --other 0010000000000009",
+            M.RequestReconnectCall,
+            {"ConnID": int(CONN, 16), "PreviousConnID": 0x10000000000009},
+        ),
         (f"call route --conn {CONN} --to 1002", M.RequestRouteCall, {"OtherDN": "1002"}),
         (f"call attach --conn {CONN} --data k=v", M.RequestAttachUserData, {"UserData": (("k", "v"),)}),
         ("dn query", M.RequestQueryAddress, {"AddressInfoType": 17}),
