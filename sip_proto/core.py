@@ -328,6 +328,8 @@ class Core:
         if status >= 200 and tx.method != "INVITE":
             # A phone that repeats its CSeq number in a new request means no loop.
             self._tx.forget_merge(tx)
+        elif status >= 300 and (leg := self._legs.get(tx.leg)) is not None:
+            leg.refused = tx.handle
         self._tx.step(now, tx, event, out)
         return data
 

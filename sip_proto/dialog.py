@@ -49,6 +49,7 @@ class Leg:
         "pracks",
         "provisionals",
         "refresh",
+        "refused",
         "reinvite",
         "reliable",
         "session",
@@ -65,6 +66,8 @@ class Leg:
         # Handles of what is under way: our re-INVITE; the peer's offer or re-INVITE that the program answers.
         self.reinvite = 0
         self.incoming = 0
+        # Handle of the peer's re-INVITE that was refused last.
+        self.refused = 0
         # Handle and CSeq of the INVITE of ours whose 2xx waits for the program's ACK; a CSeq of 0 is none.
         self.owed = 0
         self.owed_cseq = 0

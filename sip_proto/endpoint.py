@@ -11,9 +11,9 @@ from sip_proto.message import Request
 from sip_proto.parser import parse
 from sip_proto.records import Dialog, Disconnect, Output, TransmitStream, Unanswerable
 from sip_proto.referral import ReferralSide
-from sip_proto.tables import Input, LegState
+from sip_proto.tables import Input, LegState, State
 from sip_proto.tables_session import OfferState
-from sip_proto.transactions import BOUND_TIMER, ClientTransaction
+from sip_proto.transactions import BOUND_TIMER, ClientTransaction, ServerTransaction
 from sip_proto.uri import Address
 from sip_proto.validate import Rejection
 
@@ -152,6 +152,8 @@ class Endpoint(ReferralSide):
                         self._client_expired(now, tx, out)
                     else:
                         self._server_expired(now, tx, out)
+                elif isinstance(tx, ServerTransaction) and tx.state is State.TERMINATED:
+                    self._refusal_over(now, tx, out)
             elif handle in self._usages:
                 self._usage_due(now, self._usages[handle], timer, out)
             elif handle in self._referrals:

@@ -100,7 +100,8 @@ class OfferSide(SessionSide):
         if arbiter.state is not OfferState.STABLE or leg.refresh:
             return
         if leg.state is LegState.CONFIRMED:
-            if leg.reinvite or leg.owed_cseq or leg.accepted is not None:
+            # No INVITE begins before the last one of either side is over (RFC 3261 section 14.1).
+            if leg.reinvite or leg.refused or leg.owed_cseq or leg.accepted is not None:
                 return
             if not arbiter.waiting and self._wants_refresh(leg):
                 self._refresh(now, leg, out)

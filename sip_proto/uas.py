@@ -74,6 +74,8 @@ class CalleeSide(AnswerSide):
         if tx is not None:
             if self._tx.step(now, tx, Input.ACK if method == "ACK" else Input.REQUEST, out):
                 self._got_ack(now, request, out)
+            elif method == "ACK":
+                self._refusal_over(now, tx, out)
             return
         if method == "ACK":
             self._got_ack(now, request, out)
@@ -188,20 +190,23 @@ class CalleeSide(AnswerSide):
             return
         offers = method == "INVITE" or (method == "UPDATE" and bool(request.body))
         if offers and (rejection := self._crossing(leg, request)) is not None:
-            self._refuse_known(now, origin, request, key, rejection, out)
+            self._refuse_known(now, origin, request, key, rejection, out, leg.id)
             return
         if method == "PRACK":
             self._got_prack(now, origin, request, key, leg, out)
             return
         asked = self._session_asked(leg, request)
         if isinstance(asked, Rejection):
-            self._refuse_known(now, origin, request, key, asked, out)
+            self._refuse_known(now, origin, request, key, asked, out, leg.id)
             return
         dialog.remote_cseq = number
         if origin.flow:
             leg.flow = origin.flow
         if method == "INVITE" or method == "UPDATE":
             learn_target(dialog, request)
+        if method == "INVITE":
+            # Who begins another has heard that the last was refused.
+            leg.refused = 0
         tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
         self._session_heard(now, leg, tx, asked)
         if leg.announced:
@@ -312,6 +317,13 @@ class CalleeSide(AnswerSide):
         out.append(Acked(leg.id, request))
         self._offer_next(now, leg, out)
 
+    def _refusal_over(self, now: int, tx: ServerTransaction, out: list[Output]) -> None:
+        """The ACK to a refused INVITE came, or never will."""
+        leg = self._legs.get(tx.leg)
+        if leg is not None and leg.refused == tx.handle:
+            leg.refused = 0
+            self._offer_next(now, leg, out)
+
     def _got_cancel(
         self,
         now: int,
@@ -378,14 +390,21 @@ class CalleeSide(AnswerSide):
         self._drop_leg(leg, out)
 
     def _refuse_known(
-        self, now: int, origin: Hop, request: Request, key: Key, rejection: Rejection, out: list[Output]
+        self,
+        now: int,
+        origin: Hop,
+        request: Request,
+        key: Key,
+        rejection: Rejection,
+        out: list[Output],
+        leg: int = 0,
     ) -> None:
         """Refuse a request in a dialog by a transaction: when its copy comes the reason may be gone, and two answers
         are one too many (RFC 3261 section 8.2.6)."""
         if len(self._tx) >= self._limits.transactions:
             self._refuse(now, origin, request, rejection, out)
             return
-        tx = self._start_server(now, origin, request, key, 0, "", None, out, trying=False)
+        tx = self._start_server(now, origin, request, key, leg, "", None, out, trying=False)
         self._answer(now, tx, rejection.status, out, rejection.reason, header_lines(rejection.headers))
         out.append(Rejected(origin.listener, origin.destination, rejection.status, rejection.reason))
 

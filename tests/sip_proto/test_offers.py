@@ -388,7 +388,30 @@ def test_a_withdrawn_offer_lets_ours_go() -> None:
     out = called.hear(called.inside("CANCEL", 2, branch="z9hG4bKINVITE2"))
     assert responses(out) == [200, 487]
     assert OfferWithdrawn(called.leg) in out
-    assert requests(out) == ["INVITE"]
+    assert requests(out) == []
+    assert requests(called.hear(called.inside("ACK", 2, branch="z9hG4bKINVITE2"))) == ["INVITE"]
+
+
+def test_ours_goes_when_the_ack_to_a_refusal_never_comes() -> None:
+    called = Called(body="v=0\r\n")
+    called.talk()
+    called.hear(called.inside("INVITE", 2, body="v=1\r\n"))
+    called.do(lambda now, out: called.end.offer(now, called.leg, out, body=SDP))
+    called.do(lambda now, out: called.end.refuse_offer(now, called.leg, 488, out))
+    assert requests(called.wait(31_900_000)) == []
+    assert requests(called.wait(200_000)) == ["INVITE"]
+
+
+def test_ours_goes_when_the_last_of_two_refusals_is_acknowledged() -> None:
+    called = Called(body="v=0\r\n")
+    called.talk()
+    (ours,) = sent(called.do(lambda now, out: called.end.offer(now, called.leg, out, body=SDP)))
+    called.do(lambda now, out: called.end.offer(now, called.leg, out, body=SDP))
+    for number in (2, 3):
+        assert responses(called.hear(called.inside("INVITE", number, body="v=1\r\n"))) == [491]
+    assert requests(called.hear(response_to(ours.to_bytes(), 488))) == ["ACK"]
+    assert requests(called.hear(called.inside("ACK", 2, branch="z9hG4bKINVITE2"))) == []
+    assert requests(called.hear(called.inside("ACK", 3, branch="z9hG4bKINVITE3"))) == ["INVITE"]
 
 
 def test_a_reinvite_without_an_offer_is_answered_with_ours_and_the_ack_has_theirs() -> None:
