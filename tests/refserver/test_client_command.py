@@ -31,6 +31,10 @@ ANSWERS = {
     M.RequestReleaseCall: M.EventReleased,
     M.RequestHoldCall: M.EventHeld,
     M.RequestRetrieveCall: M.EventRetrieved,
+    M.RequestSingleStepTransfer: M.EventReleased,
+    M.RequestInitiateTransfer: M.EventDialing,
+    M.RequestCompleteTransfer: M.EventReleased,
+    M.RequestReconnectCall: M.EventRetrieved,
     M.RequestRouteCall: M.EventRouteUsed,
     M.RequestAttachUserData: M.EventAttachedDataChanged,
 }
