@@ -127,3 +127,31 @@ def test_what_is_no_hello_leaves_its_place(data: bytes):
         outside.alone.give(Received(stranger.conn, data))
         assert stranger.closed
     assert len(outside.alone.node._edge.doors) == 0
+
+
+def test_a_role_that_nobody_has_and_a_foreign_one_are_refused_but_are_no_failed_proof():
+    outside = Outside(failed_proofs=1)
+    for role, secret in (("emperor", ""), ("monitor", ""), ("reporting", "open sesame")):
+        hello = Hello(application="Desk", role=role, secret=secret)
+        alone = outside.alone
+        made = Program(alone, 2 + 2 * len(alone.programs), hello)
+        alone.programs[made.conn] = made
+        alone.give(Opened(made.conn, "tcontroller", f"{HERE}:40000", loopback=False))
+        out: list[Any] = []
+        made.session.start(alone.now, out)
+        made.perform(out)
+        assert made.closed.startswith("A client of this role is not served on this port")
+    assert outside.is_in()
+
+
+def test_a_name_that_is_not_configured_proves_itself_by_the_clusters_secret_alone():
+    alone = Alone()
+    for secret, welcome in (("one cluster", True), ("another", False)):
+        hello = Hello(application="SmartProxy@n2", role="smart", secret=secret)
+        made = Program(alone, 2 + 2 * len(alone.programs), hello)
+        alone.programs[made.conn] = made
+        alone.give(Opened(made.conn, "tcontroller", f"{HERE}:40000", loopback=False))
+        out: list[Any] = []
+        made.session.start(alone.now, out)
+        made.perform(out)
+        assert (made.linked is not None) == welcome

@@ -194,6 +194,9 @@ def test_a_frame_that_no_session_may_send_is_refused_before_anything_leaves() ->
     room.accepted(2)
     with pytest.raises(LocalError, match="frame of 1048577 octets"):
         room.edge.send_frame(NOW, (2,), bytes(1_048_577), room.out)
+    large = Message(MessageType.EventError, 0, {Attribute.ErrorMessage: "x" * 1_048_576})
+    with pytest.raises(LocalError, match="frame of 1048596 octets"):
+        room.edge.send(NOW, 2, large, room.out)
     assert room.said() == []
 
 
