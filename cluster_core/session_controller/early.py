@@ -23,7 +23,8 @@ class Branches(msgspec.Struct):
     `last` is the branch whose description the party has.
 
     `told` is the branch whose description the caller has for good, `asked` the one whose offer it was told, `agreed`
-    whether it has answered that; `held` says that nobody could, and we did.
+    whether it has answered that; `held` says that nobody could, and we did. `version` is the caller's when it was told:
+    while it stays, the caller has heard of nothing since.
     """
 
     answers: dict[str, bytes] = {}
@@ -33,6 +34,7 @@ class Branches(msgspec.Struct):
     asked: str = ""
     agreed: bool = False
     held: bool = False
+    version: int = 0
 
 
 class Early:
@@ -69,6 +71,7 @@ class Early:
             said = b"" if branches.told else self._legs.shape(other, body)
             if self._legs.ring(now, other.leg, response.status, said, given.reliable):
                 branches.told = tag
+                branches.version = other.version
 
     def pracked(self, now: int, leg: int, request: Request) -> None:
         """The caller's answer to an early offer."""
@@ -101,7 +104,8 @@ class Early:
         elif other.sdp:
             self._legs.ack(now, party.leg)
             self._legs.accept(now, other.leg, b"" if branches.told else self._legs.shape(other, party.sdp))
-            if branches.told and branches.told != tag:
+            unheard = branches.version == other.version and party.sdp != branches.answers.get(tag)
+            if branches.told and (branches.told != tag or unheard):
                 self._talk.refresh(now, other, out)
         else:
             self._talk.late(other, party)

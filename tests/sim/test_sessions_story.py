@@ -202,6 +202,23 @@ class TestOffersOfPhones:
         cluster.check()
         cluster.quiet()
 
+    @pytest.mark.parametrize("after_ms", [0, 2, 4, 40])
+    def test_an_update_before_the_answer_reaches_the_caller_now_or_then(self, cluster: Cluster, after_ms: int) -> None:
+        one, other = phone(cluster, "1001", "n1"), phone(cluster, "1002", "n2")
+        one.call("1002")
+        cluster.world.until(lambda: other.has("ringing"))
+        other.progress()
+        # The caller has perhaps not yet acknowledged what it was told.
+        cluster.world.run(after_ms * MILLISECOND)
+        other.update("sendonly")
+        cluster.settle()
+        other.answer()
+        cluster.world.until(lambda: one.has("talking"))
+        cluster.settle(5 * SECOND)
+        assert one.hears() == (other.port, False, True)
+        assert other.hears() == (one.port, True, False)
+        over(cluster)
+
     def test_an_offer_with_nobody_there_yet_is_answered_by_silence(self, cluster: Cluster) -> None:
         one = phone(cluster, "1001")
         desk = cluster.desktop("n1", "1001")
