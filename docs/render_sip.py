@@ -83,7 +83,8 @@ def refresher(row: Any) -> str:
 
 
 def refreshers() -> str:
-    head = ("direction", "supports timer", "Session-Expires", "refresher now", "refresher from now on", "note", "source")
+    asked = ("direction", "supports timer", "Session-Expires")
+    head = (*asked, "refresher now", "refresher from now on", "note", "source")
     said = {Says.NOTHING: "none", Says.INTERVAL: "without refresher", Says.UAC: "uac", Says.UAS: "uas"}
     now = {Refresher.NOBODY: "nobody", Refresher.WE: "we", Refresher.PEER: "the peer"}
     rows: list[tuple[object, ...]] = []
