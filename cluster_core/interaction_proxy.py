@@ -41,11 +41,12 @@ class InteractionProxy:
         )
         self._clients.answer(now, client.conn, message.ref, done, out)
 
-    def call_created(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
-        """A call begins: its interaction goes to the session that has the fewest."""
+    def call_created(self, now: int, conn_id: int, main: int, event: Message, out: list[AnyOutput]) -> None:
+        """A call begins: its interaction goes to the session that has the fewest, a consultation to its call's."""
         if not self._pool:
             return
-        session = min(self._pool, key=lambda name: len(self._pool[name][1]))
+        known = self._core.store.get("interactions", main)
+        session = min(self._pool, key=lambda name: len(self._pool[name][1])) if known is None else known.session_id
         conn, interactions = self._pool[session]
         interactions[conn_id] = None
         self._core.store.put("interactions", conn_id, InteractionRecord(conn_id, session))

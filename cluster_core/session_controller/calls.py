@@ -57,8 +57,8 @@ class Transfer(msgspec.Struct):
 class Reporter(Protocol):
     """Interaction Proxy, as calls see it."""
 
-    def call_created(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
-        """A call begins."""
+    def call_created(self, now: int, conn_id: int, main: int, event: Message, out: list[AnyOutput]) -> None:
+        """A call begins; a consultation is about the call `main`, any other about none (0)."""
 
     def call_event(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
         """A T-Event of a call."""
@@ -93,7 +93,14 @@ class Calls:
         self._causes: dict[tuple[int, PartyInput], Cause] = {}
 
     def create(
-        self, now: int, call_type: CallType, ani: str, dnis: str, user_data: KVList, out: list[AnyOutput]
+        self,
+        now: int,
+        call_type: CallType,
+        ani: str,
+        dnis: str,
+        user_data: KVList,
+        out: list[AnyOutput],
+        main: int = 0,
     ) -> CallRecord | None:
         """A new call, told to reporting; None when the table is full."""
         if len(self.calls) >= self._core.limits.calls:
@@ -102,9 +109,10 @@ class Calls:
         call = CallRecord(
             ids.conn_id(), ids.call_uuid(), int(call_type), ani, dnis, user_data, self._core.wall_us(now)
         )
+        call.main = main
         self.calls[call.conn_id] = call
         self.reporter.call_created(
-            now, call.conn_id, self._call_event(now, call, MessageType.EventCallCreated), out
+            now, call.conn_id, main, self._call_event(now, call, MessageType.EventCallCreated), out
         )
         return call
 

@@ -135,11 +135,12 @@ class Consult:
         return second
 
     def _begin(self, now: int, party: PartyRecord, wanted: Wanted, out: list[AnyOutput]) -> None:
-        call = self._calls.create(now, CallType.Consult, party.dn, wanted.number, wanted.user_data, out)
+        call = self._calls.create(
+            now, CallType.Consult, party.dn, wanted.number, wanted.user_data, out, main=party.conn_id
+        )
         if call is None:
             self._requests.fail(now, wanted.cause, Condition.TOO_MANY, out)
             return
-        call.main = party.conn_id
         there = self._calls.add(call, party.dn, "extension", DNRole.Origination, 0, wanted.number)
         self._calls.expect(there, PartyInput.DIAL, wanted.cause)
         self._delivery.make(now, call, party.dn, out)

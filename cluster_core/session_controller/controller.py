@@ -25,6 +25,7 @@ from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.passing import Passing
 from cluster_core.session_controller.registrar import Registrar
+from cluster_core.session_controller.replacing import Replacing
 from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.subscriptions import Subscriptions
 from cluster_core.session_controller.talk import Talk
@@ -97,7 +98,7 @@ class SessionController:
         self.making.onward = self._onward
         self.making.broken = self.delivery.broken
         self.delivery.came_back = self.transfers.came_back
-        self.incoming.replacing = self.transfers.invited
+        self.incoming.replacing = Replacing(core, self.calls, self.legs, self.incoming, self.transfers).invited
         self.control.left = self.transfers.left
         self.control.transfer = self.transfers.program
         self.consult = self.control.consult = Consult(

@@ -1,4 +1,4 @@
-"""Transfers: REFER and INVITE with Replaces of phones, TSingleStepTransfer (RFC 3515, 3891, 5589; published models).
+"""Transfers: REFER by phones, TSingleStepTransfer and TCompleteTransfer (RFC 3515, 5589; published call models).
 
 A REFER is never passed on: this B2BUA carries it out. Who makes a transfer stays a party until who comes has answered,
 or until it hangs up: so a call whose new party is busy is where it was, and a transferor that hangs up at once ends
@@ -16,21 +16,18 @@ from cluster_core.outputs import AnyOutput
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
-from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls, Transfer
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.incoming import Incoming
 from cluster_core.session_controller.joins import Joins
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.registrar import user_of
-from cluster_core.session_controller.tables import CONNECTED, HELD, NULL, RINGING, PartyInput
+from cluster_core.session_controller.tables import CONNECTED, HELD, NULL, PartyInput
 from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType, NodeSettings
-from sip_proto import Invited, LocalError, ParseError, Referred
-from sip_proto.headers import parse_name_addr
+from sip_proto import LocalError, Referred
 from sip_proto.ids import node_of_tag
-from sip_proto.replaces import wanted_dialog, write_replaces
-from sip_proto.uri import parse_uri
+from sip_proto.replaces import write_replaces
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId
 from tlib_proto import CallState, DNRole, KVList
@@ -70,12 +67,12 @@ class Transfers:
     def __len__(self) -> int:
         return len(self._calls.transfers) + len(self.joins) + len(self._parting)
 
-    # What phones ask for.
+    # What is asked for.
 
     def referred(self, now: int, given: Referred, out: list[AnyOutput]) -> None:
         """A REFER in a call: carry it out, or say why not."""
         party = self._calls.of_leg(given.leg)
-        other = None if party is None else self._movable(party)
+        other = None if party is None else self.movable(party)
         if party is None:
             self._refuse(now, given, 603)
         elif other is None:
@@ -89,7 +86,7 @@ class Transfers:
         self, now: int, party: PartyRecord, number: str, user_data: KVList, cause: Cause, out: list[AnyOutput]
     ) -> None:
         """TSingleStepTransfer: EventReleased when the target rings, EventError when it does not take the call."""
-        stays = self._movable(party)
+        stays = self.movable(party)
         target = self._plan.find(number)
         if stays is None or self._calls.is_expected(party, PartyInput.RELEASE):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
@@ -107,39 +104,11 @@ class Transfers:
         self, now: int, first: PartyRecord, second: PartyRecord, cause: Cause, out: list[AnyOutput]
     ) -> bool:
         """TCompleteTransfer: two calls of a DN become the first one, without it; False when they cannot now."""
-        stays, comes = self._movable(first), self._movable(second)
+        stays, comes = self.movable(first), self.movable(second)
         if stays is None or comes is None or self._talks_to_itself(stays, comes):
             return False
         self._calls.expect(first, PartyInput.RELEASE, cause)
         self._merge(now, 0, first, second, stays, comes, out)
-        return True
-
-    def invited(self, now: int, given: Invited, caller: str, kind: str, out: list[AnyOutput]) -> bool:
-        """An INVITE with Replaces: who calls takes the place of the party that it names; False for any other INVITE."""
-        found = self._legs.sip.replaced_leg(given.request)
-        if found is None:
-            return False
-        replaced = None if isinstance(found, Rejection) else self._calls.of_leg(found)
-        stays = None if replaced is None else self._replaceable(replaced)
-        if isinstance(found, Rejection):
-            named = wanted_dialog(given.request)
-            node = self._node_of(named) if isinstance(named, DialogId) else None
-            if found.status == 481 and kind == "extension" and node is not None:
-                # A call lives on one node: whoever wants to take part in it goes there.
-                contact = f"<sip:{parse_uri(given.request.uri).user}@{node.members[0].sip}>"
-                self._incoming.refuse(now, given.leg, 302, "Call Of Another Node", (("Contact", contact),))
-            else:
-                self._incoming.refuse(now, given.leg, found.status, found.reason)
-        elif replaced is None:
-            self._incoming.refuse(now, given.leg, 481, "No Such Dialog")
-        elif not self._may_replace(given, caller, kind, replaced):
-            self._incoming.refuse(now, given.leg, 403, "Not Your Call")
-        elif stays is None:
-            self._incoming.refuse(now, given.leg, 491, "Request Pending")
-        elif kind == "extension" and self._calls.busy(caller):
-            self._incoming.refuse(now, given.leg, 486, "Too Many Calls")
-        else:
-            self._replace(now, given, caller, kind, replaced, stays, out)
         return True
 
     # How it goes on.
@@ -277,14 +246,14 @@ class Transfers:
     ) -> None:
         leg = self._legs.sip.named_leg(named)
         second = None if isinstance(leg, Rejection) else self._calls.of_leg(leg)
-        if (node := self._node_of(named)) is not None:
+        if (node := node_of_dialog(self._core, named)) is not None:
             self._elsewhere(now, given, named, node, party, other, out)
         elif second is None or (second.dn, second.kind) != (party.dn, party.kind):
             # Who is no party of a call learns nothing of it, not even that it is there.
             self._refuse(now, given, 481, "No Such Dialog")
         elif second.conn_id == party.conn_id:
             self._refuse(now, given, 403)
-        elif (target := self._movable(second)) is None:
+        elif (target := self.movable(second)) is None:
             self._refuse(now, given, 481, "Not Answered")
         elif self._talks_to_itself(other, target):
             self._refuse(now, given, 403)
@@ -346,43 +315,9 @@ class Transfers:
         self._calls.end(now, consult, out, into=call)
         self.joins.begin(now, stays, comes, out)
 
-    def _replace(
-        self,
-        now: int,
-        given: Invited,
-        caller: str,
-        kind: str,
-        replaced: PartyRecord,
-        stays: PartyRecord,
-        out: list[AnyOutput],
-    ) -> None:
-        """Who comes is answered at once, and so is who stays if it still waits; then they are joined as any two are."""
-        call = self._calls.calls[replaced.conn_id]
-        offer = given.request.body
-        answer = media.held_answer(offer, self._legs.host) if offer else media.nothing(self._legs.host)
-        if not answer:
-            self._incoming.refuse(now, given.leg, 488, "No Such Media")
-            return
-        role = DNRole(replaced.role)
-        self._calls.transfers[call.conn_id] = Transfer(replaced.dn, replaced.party, stays.party)
-        comes = self._calls.add(call, caller, kind, role, given.leg, stays.dn)
-        comes.sdp = offer
-        step = PartyInput.DIAL if role is DNRole.Origination else PartyInput.RING
-        self._calls.step(now, comes, step, out, CallState.Transferred, **self._calls.third(call))
-        self._legs.accept(now, comes.leg, self._legs.shape(comes, answer))
-        if self._legs.stage(stays.leg) is Stage.INCOMING:
-            kept = media.held_answer(stays.sdp, self._legs.host) if stays.sdp else media.nothing(self._legs.host)
-            self._legs.accept(now, stays.leg, self._legs.shape(stays, kept))
-            self._core.arm("ring", call.conn_id, None)
-        self.answers(now, comes, out)
-        self._calls.answered(call)
-        self._calls.step(now, stays, PartyInput.ANSWER, out)
-        self._calls.step(now, comes, PartyInput.ANSWER, out)
-        self.joins.begin(now, stays, comes, out)
-
     # What they share.
 
-    def _movable(self, party: PartyRecord) -> PartyRecord | None:
+    def movable(self, party: PartyRecord) -> PartyRecord | None:
         """Who is at the other end of an answered call with nothing under way in it; None when it is not so."""
         if party.conn_id in self._calls.transfers or party.state not in (CONNECTED, HELD):
             return None
@@ -396,34 +331,6 @@ class Transfers:
     def _talks_to_itself(self, one: PartyRecord, other: PartyRecord) -> bool:
         """Whether a call of these two alone makes no sense: of two other nodes none would ever hang up."""
         return one.kind == other.kind and (one.kind == "node" or (one.kind == "extension" and one.dn == other.dn))
-
-    def _node_of(self, named: DialogId) -> NodeSettings | None:
-        """The other node that made a dialog's tag; None for one of ours, and for one that no node made."""
-        number = node_of_tag(named.local_tag)
-        if number == self._core.node.number:
-            return None
-        return next((node for node in self._core.settings.nodes if node.number == number), None)
-
-    def _may_replace(self, given: Invited, caller: str, kind: str, replaced: PartyRecord) -> bool:
-        """A phone that has proven its DN may, and another node for a phone whose call that is."""
-        if kind == "node":
-            try:
-                by = parse_name_addr(given.request.get("Referred-By") or "").uri
-            except ParseError:
-                return False
-            # Of two legs to other nodes alone nobody would ever hang up.
-            far = (other := self._calls.other(replaced)) is not None and other.kind == "node"
-            return replaced.kind == "extension" and user_of(by) == replaced.dn and not far
-        return kind == "extension" and caller != replaced.other_dn
-
-    def _replaceable(self, party: PartyRecord) -> PartyRecord | None:
-        """Who stays when a party is replaced: as in any transfer, or the caller of a phone that only rings."""
-        other = self._calls.other(party)
-        waits = other is not None and self._legs.stage(other.leg) in (Stage.INCOMING, Stage.ANSWERED)
-        picked_up = party.state == RINGING and party.role == DNRole.Destination and waits
-        if picked_up and party.conn_id not in self._calls.transfers:
-            return other
-        return self._movable(party)
 
     def _leaves(
         self,
@@ -501,3 +408,11 @@ class Transfers:
             sip.reject_referral(
                 now, given.referral, 603 if status in _ENDS_A_DIALOG else status, self._legs.out, reason=reason
             )
+
+
+def node_of_dialog(core: Core, named: DialogId) -> NodeSettings | None:
+    """The other node that made a dialog's tag; None for one of ours, and for one that no node made."""
+    number = node_of_tag(named.local_tag)
+    if number == core.node.number:
+        return None
+    return next((node for node in core.settings.nodes if node.number == number), None)

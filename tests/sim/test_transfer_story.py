@@ -874,6 +874,13 @@ class TestAProgramsConsultation:
         assert "acked sendrecv" in story.a.said
         story.over()
 
+    def test_reporting_hears_the_consultation_where_it_hears_the_call(self, cluster: Cluster) -> None:
+        reporters = [cluster.reporter("n1"), cluster.reporter("n1")]
+        story, consult = self.begin(cluster)
+        told_of = [{conn_id_of(event) for event in reporter.events} for reporter in reporters]
+        assert sorted(told_of, key=len) == [set(), {story.conn_id, consult}]
+        story.over()
+
     @pytest.mark.parametrize("held_first", [True, False])
     def test_it_does_not_matter_which_call_is_named_first(self, cluster: Cluster, held_first: bool) -> None:
         story, consult = self.begin(cluster)
