@@ -8,7 +8,7 @@ import secrets
 
 import msgspec
 
-from refserver.phone_agent import ALLOW, LISTENER, MAX_CALLS, Kind, Lines, PhoneAgent, host_text
+from refserver.phone_agent import ALLOW, LISTENER, MAX_CALLS, SUPPORTED, Kind, Lines, PhoneAgent, host_text
 from refserver.phone_media import Media
 from refserver.phone_records import CallState, PhoneCall, PhoneError, PhoneTimeout
 from sip_proto import (
@@ -326,7 +326,9 @@ class CallSide(PhoneAgent):
     def _requested(self, item: Requested, out: list[Output]) -> None:
         call = self._call_of(item.leg) if item.leg else None
         if item.request.method == "OPTIONS":
-            self._endpoint.respond(self._now(), item.handle, 200, out, headers=(("Allow", ALLOW),))
+            supported = ", ".join(("100rel", "timer", *SUPPORTED))
+            lines = (("Allow", ALLOW), ("Supported", supported), ("Accept", "application/sdp"))
+            self._endpoint.respond(self._now(), item.handle, 200, out, headers=lines)
         elif item.request.method == "NOTIFY":
             self._notified(item, call, out)
         else:

@@ -31,9 +31,7 @@ class Media:
         direction = "sendrecv"
         if self.held:
             direction = "inactive" if self.held_by_peer else "sendonly"
-        return audio(
-            self._host, DISCARD_PORT, session=self._session, version=self._version, direction=direction
-        )
+        return audio(self._host, DISCARD_PORT, session=self._session, version=self._version, direction=direction)
 
     def answer(self, offer: bytes) -> bytes | None:
         """The answer to an offer, an offer when there was none; None without a common format."""
@@ -42,9 +40,7 @@ class Media:
         try:
             described = parse_sdp(offer)
             self._version += 1
-            body = audio_answer(
-                described, self._host, DISCARD_PORT, session=self._session, version=self._version
-            )
+            body = audio_answer(described, self._host, DISCARD_PORT, session=self._session, version=self._version)
         except ParseError:
             return None
         self.remote = described.direction()

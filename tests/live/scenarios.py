@@ -107,9 +107,7 @@ class Scenario:
         head = "Via:[$via]\nFrom:[$peer]\nTo:[$to];tag=[call_number]callee\nCall-ID: [call_id]\nCSeq:[$number]"
         return self._answer(status, reason, head, body, lines, ' retrans="500"' if status >= 200 else "")
 
-    def _answer(
-        self, status: int, reason: str, head: str, body: str, lines: tuple[str, ...], again: str
-    ) -> Scenario:
+    def _answer(self, status: int, reason: str, head: str, body: str, lines: tuple[str, ...], again: str) -> Scenario:
         more = "".join(f"\n{line}" for line in lines)
         self._steps.append(
             f"<send{again}><![CDATA[\nSIP/2.0 {status} {reason}\n{head}\nContact: <{self._own()}>{more}\n"
