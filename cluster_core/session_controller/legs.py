@@ -123,6 +123,8 @@ class Legs:
             )
         except LocalError:
             return 0
+        # Its owner has let it in; this node may not have heard of it yet.
+        self._edge.gate.prove(now, binding.host)
         self._stages[leg] = Stage.OUTGOING
         return leg
 

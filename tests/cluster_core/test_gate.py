@@ -11,6 +11,8 @@ from cluster_core.gate import BURST_S, Gate
 from cluster_core.inputs import Opened, Received
 from cluster_core.limits import SECOND_US, Limits
 from tests.cluster_core.alone import SDP, TRUNK, Alone, settings
+from tests.sim.actors import Phone
+from tests.sim.cluster import Cluster
 
 STRANGER = ("203.0.113.9", 5060)
 PHONE = ("198.51.100.1", 5060)
@@ -125,6 +127,19 @@ def test_a_phone_that_has_registered_may_send_more_than_a_stranger() -> None:
     alone.phone("1001", PHONE)
     assert sum(len(alone.request("OPTIONS", "sip:n1", PHONE)) for _ in range(200)) == 200
     assert sum(len(alone.request("INVITE", "sip:8000@n1", TRUNK, body=SDP)) > 0 for _ in range(700)) == 700
+
+
+def test_a_phone_that_another_node_calls_is_no_stranger_there() -> None:
+    cluster = Cluster()
+    caller = cluster.phone("1001", "n1")
+    called = Phone(cluster.world, "1002", "n2", ("198.51.100.9", 5060), "secret")
+    called.register()
+    cluster.world.until(lambda: called.registered == 200)
+    gate_ = cluster.hosts["n1"].node._edge.gate
+    assert not gate_.is_proven(cluster.world.now, "198.51.100.9")
+    caller.call("1002")
+    cluster.world.until(lambda: "ringing" in called.calls.values())
+    assert gate_.is_proven(cluster.world.now, "198.51.100.9")
 
 
 class Streams:
