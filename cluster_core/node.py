@@ -74,6 +74,7 @@ class ClusterNode:
         self.session_controller.registrar.bindings = self.t_controller
         self.session_controller.subscriptions.pictures = self.t_controller
         self._now = 0
+        self._sip_due_us: int | None = None
         self._inputs: dict[type, Any] = {
             WallClock: self._wall_clock,
             Role: self._role,
@@ -90,7 +91,7 @@ class ClusterNode:
         }
         ownership, links = self.t_controller.ownership, self.t_controller.links
         self._timers: dict[str, Any] = {
-            "sip": lambda now, key, out: self._edge.sip.handle_timeout(now, self._edge.sip_out),
+            "sip": self._sip_timeout,
             "conn": self._edge.timeout,
             "idle": self._edge.idle_timeout,
             "parked": self._parked,
@@ -139,8 +140,12 @@ class ClusterNode:
                 self._tlib(now, conn, record, out)
             for sip in self._edge.flush_sip(out):
                 self.session_controller.sip(now, sip, out)
-            self.session_controller.subscriptions.tell(now, self.t_controller.streams.changed)
-        self._core.arm("sip", 0, self._edge.sip.next_deadline())
+            if self.t_controller.streams.changed:
+                self.session_controller.subscriptions.tell(now, self.t_controller.streams.changed)
+        deadline_us = self._edge.sip.next_deadline()
+        if deadline_us != self._sip_due_us:
+            self._sip_due_us = deadline_us
+            self._core.arm("sip", 0, deadline_us)
         self._core.keep_mark()
         changes = self._core.store.changes()
         if changes:
@@ -236,6 +241,10 @@ class ClusterNode:
             self._timers[due[0]](now, due[1], out)
             if self._edge.sip_out or self._edge.tlib_out:
                 return
+
+    def _sip_timeout(self, now: int, key: int, out: list[AnyOutput]) -> None:
+        self._sip_due_us = None
+        self._edge.sip.handle_timeout(now, self._edge.sip_out)
 
     def _closed(self, now: int, conn: int, out: list[AnyOutput]) -> None:
         if self._edge.sip_closed(now, conn):

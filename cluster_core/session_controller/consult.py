@@ -50,10 +50,10 @@ class Consult:
         self._talk = talk
         self._transfers = transfers
         self._plan = plan
-        self._wanted: dict[int, Wanted] = {}
+        self.wanted: dict[int, Wanted] = {}
 
     def __len__(self) -> int:
-        return len(self._wanted)
+        return len(self.wanted)
 
     def initiate(
         self, now: int, party: PartyRecord, message: Message, user_data: KVList, cause: Cause, out: list[AnyOutput]
@@ -63,7 +63,7 @@ class Consult:
         other = self._calls.other(party)
         target = self._plan.find(number)
         call = self._calls.calls[party.conn_id]
-        taken = party.party in self._wanted or call.main or self._of(call) is not None
+        taken = party.party in self.wanted or call.main or self._of(call) is not None
         if other is None or taken or party.state not in (CONNECTED, HELD) or party.kind != "extension":
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
         elif target.kind is None or number in (party.dn, other.dn):
@@ -75,24 +75,24 @@ class Consult:
             if party.state == HELD:
                 self._begin(now, party, wanted, out)
                 return
-            self._wanted[party.party] = wanted
+            self.wanted[party.party] = wanted
             self._talk.program(now, party, PartyInput.HOLD, None, out)
 
     def serve(self, now: int, out: list[AnyOutput]) -> None:
         """Begin those whose call is held now; one that cannot be held is refused."""
-        for number, wanted in list(self._wanted.items()):
+        for number, wanted in list(self.wanted.items()):
             party = self._calls.parties.get(number)
             if party is None:
                 condition = Condition.INVALID_CONNID
             elif party.state == HELD:
-                del self._wanted[number]
+                del self.wanted[number]
                 self._begin(now, party, wanted, out)
                 continue
             elif self._talk.has(party.leg):
                 continue
             else:
                 condition = Condition.PHONE_REFUSED
-            del self._wanted[number]
+            del self.wanted[number]
             self._requests.fail(now, wanted.cause, condition, out)
 
     def complete(

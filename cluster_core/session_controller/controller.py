@@ -137,9 +137,9 @@ class SessionController:
         handler = self._dispatch.get(type(record))
         if handler is not None:
             handler(now, record, out)
-            if self.transfers.joins.has_waiting:
+            if self.transfers.joins.waiting:
                 self.transfers.joins.serve(now, out)
-            if len(self.consult):
+            if self.consult.wanted:
                 self.consult.serve(now, out)
 
     # What T-Controller asks and answers.

@@ -124,5 +124,6 @@ class Exchanges:
 
     def gone(self, leg: int) -> Exchange | None:
         """A leg is over: nothing of it waits; the exchange that it was in goes on without it."""
-        self._wishes.pop(leg, None)
-        return self._by_leg.pop(leg, None)
+        if self._wishes:
+            self._wishes.pop(leg, None)
+        return self._by_leg.pop(leg, None) if self._by_leg else None

@@ -38,29 +38,24 @@ class Joins:
         self._talk = talk
         self.apart: Callable[[int, CallRecord, list[AnyOutput]], None]
         self._joins: dict[int, Join] = {}
-        self._waiting: dict[int, Join] = {}
+        self.waiting: dict[int, Join] = {}
 
     def __len__(self) -> int:
-        return len(self._joins) + len(self._waiting)
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether some pair waits for other offers to be done."""
-        return bool(self._waiting)
+        return len(self._joins) + len(self.waiting)
 
     def begin(self, now: int, first: PartyRecord, second: PartyRecord, out: list[AnyOutput]) -> None:
         """Join two answered legs, as soon as nothing else is offered on them."""
-        self._waiting[first.leg] = Join(first.leg, second.leg)
+        self.waiting[first.leg] = Join(first.leg, second.leg)
         self.serve(now, out)
 
     def serve(self, now: int, out: list[AnyOutput]) -> None:
         """Begin with those that need not wait any longer."""
-        for join in list(self._waiting.values()):
+        for join in list(self.waiting.values()):
             first, second = self._calls.of_leg(join.first), self._calls.of_leg(join.second)
             if first is None or second is None:
-                del self._waiting[join.first]
+                del self.waiting[join.first]
             elif not self._talk.has(join.first) and not self._talk.has(join.second):
-                del self._waiting[join.first]
+                del self.waiting[join.first]
                 self._talk.begin(first, second)
                 self._joins[join.first] = self._joins[join.second] = join
                 self._offer(now, join, first, second, b"")
@@ -104,7 +99,7 @@ class Joins:
         join = self._joins.get(leg)
         if join is not None:
             del self._joins[join.first], self._joins[join.second]
-        self._waiting.pop(leg, None)
+        self.waiting.pop(leg, None)
 
     def _parties(self, join: Join) -> tuple[PartyRecord, PartyRecord]:
         first, second = self._calls.of_leg(join.first), self._calls.of_leg(join.second)

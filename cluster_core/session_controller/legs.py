@@ -82,8 +82,8 @@ class Legs:
 
     def gone(self, leg: int) -> None:
         """The leg is over."""
-        self._stages.pop(leg, None)
-        self._early_over(leg)
+        if self._stages.pop(leg, None) is Stage.INCOMING:
+            self._early_over(leg)
 
     def invite(
         self,
@@ -172,8 +172,10 @@ class Legs:
     def ack(self, now: int, leg: int, body: bytes = b"") -> None:
         """Acknowledge a 2xx, if the leg still is."""
         if leg in self._stages:
-            with suppress(LocalError):  # its 2xx was acknowledged as it ended
+            try:
                 self.sip.ack(now, leg, self.out, body=body)
+            except LocalError:  # its 2xx was acknowledged as it ended
+                return
 
     def can_offer(self, leg: int) -> bool:
         """Whether a phone can be offered something else: its call is answered, or it takes UPDATE before that."""
@@ -228,7 +230,8 @@ class Legs:
     def end(self, now: int, leg: int, status: int, reason: str = "") -> None:
         """End a leg in the way its stage asks for: refuse, cancel or hang up."""
         stage = self._stages.pop(leg, None)
-        self._early_over(leg)
+        if stage is Stage.INCOMING:
+            self._early_over(leg)
         try:
             if stage is Stage.INCOMING:
                 self.sip.reject(now, leg, status, self.out, reason=reason)
