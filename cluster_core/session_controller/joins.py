@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.legs import Legs
 from cluster_core.session_controller.talk import Talk
-from sip_proto import LocalError
 
 
 class Join(msgspec.Struct):
@@ -31,8 +29,7 @@ class Join(msgspec.Struct):
 class Joins:
     """Every pair of legs that is being joined, and those that wait until other offers on them are done."""
 
-    def __init__(self, core: Core, calls: Calls, legs: Legs, talk: Talk) -> None:
-        self._core = core
+    def __init__(self, calls: Calls, legs: Legs, talk: Talk) -> None:
         self._calls = calls
         self._legs = legs
         self._talk = talk
@@ -58,7 +55,7 @@ class Joins:
                 del self.waiting[join.first]
                 self._talk.begin(first, second)
                 self._joins[join.first] = self._joins[join.second] = join
-                self._offer(now, join, first, second, b"")
+                self._offer(now, join, first, second, b"", out)
 
     def offer_answered(
         self, now: int, party: PartyRecord, offer: int, body: bytes, out: list[AnyOutput]
@@ -72,7 +69,8 @@ class Joins:
         self._calls.keep(self._calls.calls[party.conn_id], party)
         if not join.asked:
             join.asked = True
-            self._offer(now, join, second, first, self._legs.shape(second, body))
+            if not self._offer(now, join, second, first, self._legs.shape(second, body), out):
+                self._alone(now, first)
             return True
         self._end(now, join, out)
         self._legs.ack(now, first.leg, self._legs.shape(first, body))
@@ -86,8 +84,7 @@ class Joins:
         first, second = self._parties(join)
         self._end(now, join, out)
         if join.asked:
-            answer = media.held_answer(first.sdp, self._legs.host)
-            self._legs.ack(now, first.leg, self._legs.shape(first, answer))
+            self._alone(now, first)
             self.apart(now, self._calls.calls[party.conn_id], out)
         else:
             self._talk.refresh(now, first, out)
@@ -107,6 +104,11 @@ class Joins:
         assert second is not None, "the legs of a join have parties"
         return first, second
 
+    def _alone(self, now: int, first: PartyRecord) -> None:
+        """Whoever made an offer gets an answer, though nobody hears it."""
+        answer = media.held_answer(first.sdp, self._legs.host)
+        self._legs.ack(now, first.leg, self._legs.shape(first, answer))
+
     def _of(self, leg: int, offer: int) -> Join | None:
         join = self._joins.get(leg)
         return None if join is None or join.offer != offer else join
@@ -115,10 +117,11 @@ class Joins:
         self.gone(join.first)
         self._talk.begun(now, join.first, out)
 
-    def _offer(self, now: int, join: Join, to: PartyRecord, about: PartyRecord, body: bytes) -> None:
+    def _offer(
+        self, now: int, join: Join, to: PartyRecord, about: PartyRecord, body: bytes, out: list[AnyOutput]
+    ) -> bool:
         """Offer, and say who is at the other end now; a leg that takes no offer is closing, and word of it follows."""
-        headers = (("P-Asserted-Identity", f"<sip:{about.dn}@{self._core.settings.realm}>"),)
-        try:
-            join.offer = self._legs.sip.offer(now, to.leg, self._legs.out, body=body, headers=headers)
-        except LocalError:
-            join.offer = -1
+        join.offer = self._legs.offer(now, to.leg, body, about.dn)
+        if not join.offer:
+            self._end(now, join, out)
+        return join.offer > 0

@@ -181,12 +181,16 @@ class Legs:
         """Whether a phone can be offered something else: its call is answered, or it takes UPDATE before that."""
         return self._stages.get(leg) is Stage.ANSWERED or self.sip.can_offer(leg)
 
-    def offer(self, now: int, leg: int, body: bytes) -> int:
-        """Offer a phone something else, or with b"" ask it for its offer; the offer's number, 0 when it cannot be."""
+    def offer(self, now: int, leg: int, body: bytes, about: str = "") -> int:
+        """Offer a phone something else, or with b"" ask it for its offer; the offer's number, 0 when it cannot be.
+
+        `about` tells it who is at the other end from now on (RFC 3325).
+        """
         if not self.can_offer(leg):
             return 0
+        headers = (("P-Asserted-Identity", f"<sip:{about}@{self._core.settings.realm}>"),) if about else ()
         try:
-            return self.sip.offer(now, leg, self.out, body=body)
+            return self.sip.offer(now, leg, self.out, body=body, headers=headers)
         except LocalError:  # it is closing, or has too many to wait for
             return 0
 

@@ -133,7 +133,7 @@ class Talk:
                     self._legs.withdraw(now, open_leg, offered)
                 self._legs.refuse_offer(now, before.asker, 491)
                 self._exchanges.end(before)
-        number = self._legs.offer(now, party.leg, self._legs.shape(party, sdp))
+        number = self._legs.offer(now, party.leg, self._legs.shape(party, sdp), other.dn)
         legs = (party.leg, other.leg)
         self._exchanges.begin(Exchange(Kind.BEGIN, legs, {party.leg: number}, said={party.leg: sdp}))
         return number > 0

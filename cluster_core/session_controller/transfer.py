@@ -60,7 +60,7 @@ class Transfers:
         self._talk = talk
         self._incoming = incoming
         self._plan = plan
-        self.joins = Joins(core, calls, legs, talk)
+        self.joins = Joins(calls, legs, talk)
         self.joins.apart = self._apart
         self._parting: dict[int, None] = {}
 

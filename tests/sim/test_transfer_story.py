@@ -122,6 +122,7 @@ class TestABlindTransfer:
         cluster.settle()
         assert "reinvited sendrecv" in story.a.said
         assert "acked sendrecv" in story.c.said
+        assert story.a.heard["P-Asserted-Identity"] == "<sip:1003@sim.example>"
         assert story.desk_b.names() == ["Released"]
         story.a.hold()
         cluster.settle()
