@@ -31,6 +31,7 @@ def complete(*words: str) -> list[str]:
         (("refserver", "agent", "login", "--ag"), ["--agent"]),
         (("refserver", "dn", "query", "--ti"), ["--timeout"]),
         (("refserver", "tail", "--al"), ["--all"]),
+        (("refserver", "phone", "--sc"), ["--script"]),
         (("refserver", "completion", ""), ["bash", "zsh"]),
         (("refserver", "nothing", "--"), []),
     ],

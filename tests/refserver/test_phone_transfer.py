@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from refserver.phone import Phone, PhoneError, PhoneEventKind, PhoneTimeout
+from refserver.phone_agent import MAX_CALLS
 from sip_proto import Output
 from tests.refserver.test_phone import run
 from tests.refserver.test_phone_calls import Wire
@@ -208,6 +209,35 @@ def test_a_call_that_cannot_even_be_placed_is_reported() -> None:
             await two._transfer(call, "sip:1003@no-literal.invalid", None, False, 5)
             assert (await two.wait_for(Kind.TRANSFER_FAILED)).status == 503
             assert not target.calls
+
+    run(body)
+
+
+def test_more_transfers_than_a_call_holds_are_refused_here() -> None:
+    async def body() -> None:
+        async with three() as (one, two, target):
+            one._heard = lambda item, out: None  # type: ignore[method-assign]
+            tried = [asyncio.create_task(two.transfer(uri_of(target), timeout_s=0.2)) for _ in range(20)]
+            outcomes = await asyncio.gather(*tried, return_exceptions=True)
+            refused = [str(outcome) for outcome in outcomes if not isinstance(outcome, PhoneTimeout)]
+            assert refused
+            assert all("no room" in text for text in refused)
+            one.abort()
+
+    run(body)
+
+
+def test_a_phone_with_all_its_calls_declines_to_be_transferred() -> None:
+    async def body() -> None:
+        async with three() as (one, two, target):
+            for _ in range(MAX_CALLS - 1):
+                await one.call(uri_of(target))
+            with pytest.raises(PhoneError):
+                await one.call(uri_of(target))
+            with pytest.raises(PhoneError) as caught:
+                await two.transfer(uri_of(target))
+            assert caught.value.status == 603
+            assert len(one.calls) == MAX_CALLS
 
     run(body)
 
