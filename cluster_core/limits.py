@@ -26,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     bindings_per_dn: int = 4
     subscriptions: int = 20_000
     watchers_per_dn: int = 256
+    watches_per_dn: int = 256
     requests_in_flight: int = 4_096
     write_queue_bytes: int = 4 * 1_048_576
     forwards_unacknowledged: int = 1_000

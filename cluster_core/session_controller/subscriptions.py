@@ -23,6 +23,7 @@ from cluster_core.session_controller.registrar import Registrar, user_of
 from cluster_core.settings import DnType
 from sip_proto import (
     LocalError,
+    Request,
     Requested,
     SubscriptionAsked,
     SubscriptionEnded,
@@ -74,6 +75,8 @@ class Subscriptions:
         self._lamps: dict[str, Lamp] = {}
         self._watched: dict[int, str] = {}
         self._mailboxes: dict[int, str] = {}
+        self._callers: dict[int, str] = {}
+        self._watches: dict[str, int] = {}
         self._serial = 0
         self._serve: dict[str, Callable[[int, int, str, list[AnyOutput]], None]] = {
             DIALOG: self._watch,
@@ -90,7 +93,7 @@ class Subscriptions:
         refused = self._refusal(now, given)
         if refused is None and (dn is None or settings is None or settings.type is DnType.VOIP_SERVICE):
             refused = 404, "No Such DN", ()
-        if refused is None and dn is not None and self._is_full(dn):
+        if refused is None and dn is not None and self._is_full(dn, given.request):
             refused = 503, "Too Many Subscriptions", _AGAIN
         granted_s = min(given.expires_s, self._core.limits.registration_max_s)
         try:
@@ -103,6 +106,9 @@ class Subscriptions:
             self._sip.accept_subscription(now, given.subscription, self._out, expires_s=granted_s)
         except LocalError:  # its stream closed in the same moment
             return
+        caller = user_of(given.request.from_.uri) or ""
+        self._callers[given.subscription] = caller
+        self._watches[caller] = self._watches.get(caller, 0) + 1
         self._serve[given.event](now, given.subscription, dn, out)
         self._tell_all(now, given.subscription, over=given.expires_s == 0)
         if given.expires_s == 0:
@@ -149,10 +155,13 @@ class Subscriptions:
             return 406, "Not Acceptable", ()
         return None
 
-    def _is_full(self, dn: str) -> bool:
+    def _is_full(self, dn: str, request: Request) -> bool:
         lamp = self._lamps.get(dn)
         limits = self._core.limits
-        return len(self) >= limits.subscriptions or (lamp is not None and len(lamp.feeds) >= limits.watchers_per_dn)
+        if lamp is not None and len(lamp.feeds) >= limits.watchers_per_dn:
+            return True
+        mine = self._watches.get(user_of(request.from_.uri) or "", 0)
+        return len(self) >= limits.subscriptions or mine >= limits.watches_per_dn
 
     def _watch(self, now: int, subscription: int, dn: str, out: list[AnyOutput]) -> None:
         lamp = self._lamps.get(dn)
@@ -188,6 +197,11 @@ class Subscriptions:
             )
 
     def _forget(self, now: int, subscription: int, out: list[AnyOutput]) -> None:
+        caller = self._callers.pop(subscription, None)
+        if caller is not None:
+            self._watches[caller] -= 1
+            if not self._watches[caller]:
+                del self._watches[caller]
         self._mailboxes.pop(subscription, None)
         dn = self._watched.pop(subscription, None)
         if dn is None:

@@ -915,6 +915,33 @@ class TestAProgramsConsultation:
         assert story.a.said[-1] == "reinvited sendrecv"
         story.over()
 
+    def test_a_call_that_is_held_already(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        story.b.hold()
+        cluster.settle()
+        story.forget()
+        dialing = story.desk_b.ask(M.RequestInitiateTransfer, ThisDN="1002", ConnID=story.conn_id, OtherDN="1003")
+        assert dialing.id == M.EventDialing
+        cluster.settle()
+        assert story.desk_b.names() == ["Dialing"]
+        story.c.answer()
+        cluster.settle()
+        story.desk_b.ask(M.RequestRetrieveCall, ThisDN="1002", ConnID=story.conn_id)
+        back = story.desk_b.ask(
+            M.RequestReconnectCall, ThisDN="1002", ConnID=conn_id_of(dialing), PreviousConnID=story.conn_id
+        )
+        assert back.number(Attribute.ErrorCode) == 1161
+        story.over()
+
+    def test_who_is_held_hangs_up_while_the_consultation_begins(self, cluster: Cluster) -> None:
+        story = Story(cluster)
+        ref = story.desk_b.request(M.RequestInitiateTransfer, ThisDN="1002", ConnID=story.conn_id, OtherDN="1003")
+        cluster.world.until(lambda: "reinvited inactive" in story.b.said or "reinvited inactive" in story.a.said)
+        story.a.hang_up()
+        cluster.settle(SECOND)
+        assert ref in story.desk_b.answers
+        story.over()
+
     def test_who_was_consulted_refuses(self, cluster: Cluster) -> None:
         story = Story(cluster)
         story.c.on_invite = "486"

@@ -5,7 +5,7 @@ import pytest
 from cluster_core.limits import Limits
 from sip_proto.dialog_info import DialogEntry
 from tests.sim.actors import Phone
-from tests.sim.cluster import Cluster, settings
+from tests.sim.cluster import Cluster
 from tests.sim.world import SECOND
 from tlib_proto import MessageType
 
@@ -245,4 +245,18 @@ class TestWhoMayWatch:
             phone.watch("8000")
             cluster.settle()
         assert [phone.said for phone in phones] == [[], [], ["watch 503"]]
-        assert len(settings().dns) > 2
+
+    def test_a_phone_that_watches_too_many_is_refused_until_it_gives_one_back(self) -> None:
+        cluster = Cluster(1, limits=Limits(watches_per_dn=2))
+        phone = cluster.phone("1001", "n1")
+        for number in ("1002", "1003", "1004"):
+            phone.watch(number)
+            cluster.settle()
+        assert phone.said == ["watch 503"]
+        phone.unwatch("1002")
+        cluster.settle()
+        phone.said.clear()
+        phone.watch("1004")
+        cluster.settle()
+        assert phone.said == []
+        assert len(phone.watches) == 2
