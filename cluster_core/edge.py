@@ -288,14 +288,14 @@ class Edge:
 
         A frame that no session may send is LocalError.
         """
-        number, ref = frame_id(frame), frame_reference(frame)
         if len(frame) > LIMITS.frame:
             raise LocalError(f"frame of {len(frame)} octets, at most {LIMITS.frame}")
         get = self._open.get
         ready = [
             conn
             for conn in conns
-            if (stream := get(conn)) is not None and (not stream.masked or stream.session.wants(number, ref))
+            if (stream := get(conn)) is not None
+            and (not stream.masked or stream.session.wants(frame_id(frame), frame_reference(frame)))
         ]
         if ready:
             out.append(Send(self._open[ready[0]].subsystem, tuple(ready), (frame,)))
