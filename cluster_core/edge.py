@@ -41,6 +41,9 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, NOTIFY, REFER, SUBSCRIBE, 
 SUPPORTED = ("replaces", "norefersub")
 """Option tags beside those that the endpoint knows by itself."""
 
+EVENTS = ("dialog", "message-summary")
+"""What a phone may subscribe to."""
+
 TRANSPORTS = {"sip-tcp": "tcp", "sip-tls": "tls"}
 
 SUBSYSTEMS = {
@@ -90,7 +93,7 @@ class Edge:
                 session_types=("application/sdp",),
                 allow=ALLOW,
                 supported=SUPPORTED,
-                events=("dialog", "message-summary"),
+                events=EVENTS,
             ),
             seed,
         )

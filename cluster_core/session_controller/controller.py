@@ -8,7 +8,7 @@ from cluster_core.addresses import Addresses
 from cluster_core.clients import Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan
-from cluster_core.edge import ALLOW, SUPPORTED, Edge
+from cluster_core.edge import ALLOW, EVENTS, SUPPORTED, Edge
 from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.picture import Picture
@@ -217,7 +217,8 @@ class SessionController:
             # Nobody is called because a stranger says so: a transfer is asked for in the call.
             self._edge.sip.respond(now, record.handle, 403, self._edge.sip_out, reason="No Call To Transfer")
         elif method == "OPTIONS":
-            headers = (*_ALLOW, ("Accept", "application/sdp"), _SUPPORTED)
+            events = ("Allow-Events", ", ".join(EVENTS))
+            headers = (*_ALLOW, ("Accept", "application/sdp"), _SUPPORTED, events)
             self._edge.sip.respond(now, record.handle, 200, self._edge.sip_out, headers=headers)
         elif method in ("INFO", "NOTIFY"):
             # Outside of a call, or of a subscription that there is.
