@@ -17,7 +17,7 @@ from cluster_core.limits import SECOND_US
 from cluster_core.outputs import AnyOutput
 from cluster_core.records import RegistrationRecord, SessionRecord
 from cluster_core.requests import Requests
-from cluster_core.rights import REFUSALS, RIGHTS, Condition, in_ranges
+from cluster_core.rights import LISTENER_ROLES, REFUSALS, RIGHTS, Condition, in_ranges
 from cluster_core.settings import ClientRole
 from cluster_core.version import SERVER_VERSION
 from tlib_proto import (
@@ -76,7 +76,8 @@ class Clients:
         self._edge = edge
         self._requests = requests
         self._admission = Admission(core, edge)
-        self._watchers: dict[tuple[str, str], dict[int, None]] = {}
+        # tuples: most DNs have one watcher or few, and an event goes to all of them as they stand
+        self._watchers: dict[str, dict[str, tuple[int, ...]]] = {listener: {} for listener in LISTENER_ROLES}
         self._bulk: dict[int, Client] = {}
         self._resumable: dict[str, Client] = {}
         self.history = History(core)
@@ -216,9 +217,8 @@ class Clients:
         client.streams[-1] = (before, self._edge.stamps.number)
         client.streams.append((conn, 0))
         for dn in client.registered:
-            watchers = self._watchers[client.listener, dn]
-            del watchers[before]
-            watchers[conn] = None
+            watchers = self._watchers[client.listener]
+            watchers[dn] = tuple(conn if other == before else other for other in watchers[dn])
         if client.bulk:
             del self._bulk[before]
             self._bulk[conn] = client
@@ -241,8 +241,10 @@ class Clients:
             and len(client.registered) >= self._core.limits.registrations_per_client
         ):
             return False
+        if dn not in client.registered:
+            watchers = self._watchers[client.listener]
+            watchers[dn] = (*watchers.get(dn, ()), client.conn)
         client.registered[dn] = mode
-        self._watchers.setdefault((client.listener, dn), {})[client.conn] = None
         self._core.store.put(
             "registrations", f"{client.session_id}/{dn}", RegistrationRecord(client.session_id, dn, mode)
         )
@@ -252,11 +254,12 @@ class Clients:
         """A client watches a DN no longer; False when it did not."""
         if client.registered.pop(dn, None) is None:
             return False
-        key = (client.listener, dn)
-        watchers = self._watchers[key]
-        del watchers[client.conn]
-        if not watchers:
-            del self._watchers[key]
+        watchers = self._watchers[client.listener]
+        others = tuple(conn for conn in watchers[dn] if conn != client.conn)
+        if others:
+            watchers[dn] = others
+        else:
+            del watchers[dn]
         self._core.store.drop("registrations", f"{client.session_id}/{dn}")
         return True
 
@@ -275,11 +278,11 @@ class Clients:
 
     def watchers(self, listener: str, dn: str) -> tuple[int, ...]:
         """The streams of a port that registered a DN."""
-        return tuple(self._watchers.get((listener, dn), ()))
+        return self._watchers[listener].get(dn, ())
 
     def is_watched(self, listener: str, dn: str) -> bool:
         """Whether somebody on a port registered a DN."""
-        return (listener, dn) in self._watchers
+        return dn in self._watchers[listener]
 
     def is_behind(self, conn: int) -> bool:
         """Whether a client still has to read much of what it was sent."""
@@ -287,7 +290,7 @@ class Clients:
 
     def watched(self, listener: str) -> list[str]:
         """Every DN that somebody registered on a port."""
-        return [dn for name, dn in self._watchers if name == listener]
+        return list(self._watchers[listener])
 
     def bulk(self, dn: str, node_dn: bool) -> list[int]:
         """The smart clients that see a DN of this node: an owned one, or a Routing Point or trunk."""

@@ -25,6 +25,7 @@ _CALL_OCTETS = 110
 
 _INT_MAX = 0x7FFF_FFFF
 _AGENT_LOGGED_OUT, _AGENT_READY, _AGENT_NOT_READY = 0, 2, 3
+_IDLE: dict[bool, KVList] = {up: (("status", int(up)), ("AgentStatus", _AGENT_LOGGED_OUT)) for up in (False, True)}
 _CALL_KEY = re.compile(r"(conn|ct|ps|other|node)-([1-9][0-9]{0,5})", re.ASCII)
 _CONN_ID = re.compile(r"[0-9a-fA-F]{1,16}", re.ASCII)
 
@@ -151,6 +152,8 @@ def extensions(picture: Picture) -> KVList:
     `conn-N` (16 hexadecimal digits), `ct-N` CallType, `ps-N` PartyState, and ours: `other-N`, `node-N`.
     Of very many calls those are left out that one list does not hold.
     """
+    if not picture.agent_id and not picture.calls:
+        return _IDLE[picture.in_service]
     status = _AGENT_LOGGED_OUT
     if picture.agent_id:
         status = _AGENT_READY if picture.ready else _AGENT_NOT_READY

@@ -3,7 +3,7 @@
 from struct import Struct, error
 from typing import Any, cast
 
-from ._values import CLASSES, TYPES, kind_of, name_of, pair_kind, settled
+from ._values import CLASSES, PAIR_KINDS, TYPES, kind_of, name_of, pair_kind, settled
 from .errors import LocalError, ParseError
 from .records import KVList, Message, Unknown, Value
 
@@ -243,7 +243,7 @@ def _put_pairs(pairs: KVList, depth: int) -> bytes:
         octets = key.encode("utf-8", "surrogateescape")
         put(_H.pack(len(octets)))
         put(octets)
-        kind = pair_kind(key, value)
+        kind = PAIR_KINDS.get(value.__class__) or pair_kind(key, value)
         if kind == 1:
             put(_BLl.pack(1, 4, value))
         elif kind == 3:

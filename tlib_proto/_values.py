@@ -53,6 +53,10 @@ def kind_of(attribute: int, value: Value) -> int:
     return found
 
 
+PAIR_KINDS: dict[type, int] = {str: _TEXT, int: _U32, tuple: _KVLIST, bytes: _BYTES}
+"""Wire type of a value in a key-value list by its class; any other is looked at by `pair_kind`."""
+
+
 def pair_kind(key: str, value: KVValue) -> int:
     """Wire type of a value in a key-value list; LocalError for a value of any other type."""
     if isinstance(value, str):

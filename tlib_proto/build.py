@@ -41,14 +41,19 @@ def missing(message: Message) -> Attribute | None:
 
     A server answers a request by EventError 53 that names it. What the node adds to events is not missed.
     """
-    for table in (REQUEST_ATTRIBUTES, EVENT_ATTRIBUTES):
-        row = table.get(message.id)  # type: ignore[call-overload]
-        if row is not None:
-            for attribute in row[0]:
-                value = message.attributes.get(attribute)
-                if (value is None or isinstance(value, Unknown)) and attribute not in ADDED_LATER:
-                    return Attribute(attribute)
+    attributes = message.attributes
+    for attribute in _MANDATORY.get(message.id, ()):
+        value = attributes.get(attribute)
+        if value is None or value.__class__ is Unknown:
+            return attribute
     return None
+
+
+_MANDATORY: dict[int, tuple[Attribute, ...]] = {
+    int(kind): tuple(attribute for attribute in row[0] if attribute not in ADDED_LATER)
+    for table in (REQUEST_ATTRIBUTES, EVENT_ATTRIBUTES)
+    for kind, row in table.items()
+}
 
 
 def server_info(

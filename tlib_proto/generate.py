@@ -20,7 +20,7 @@ _HEAD = '''"""Encoder, decoder and scanner of frames. Written by `python -m tlib
 from struct import Struct, error
 from typing import Any, cast
 
-from ._values import CLASSES, TYPES, kind_of, name_of, pair_kind, settled
+from ._values import CLASSES, PAIR_KINDS, TYPES, kind_of, name_of, pair_kind, settled
 from .errors import LocalError, ParseError
 from .records import KVList, Message, Unknown, Value
 '''
@@ -319,7 +319,7 @@ class _Encoder(_Writer):
             "    value: Any",
             "    for key, value in pairs:",
         )
-        self.element(2, _bare(con.subcon), {}, ["kind = pair_kind(key, value)"])
+        self.element(2, _bare(con.subcon), {}, ["kind = PAIR_KINDS.get(value.__class__) or pair_kind(key, value)"])
         self.put(1, 'return b"".join(parts)')
 
     def frame(self, con: Any) -> None:

@@ -171,19 +171,18 @@ class _Session:
             source = self._buffer
         size = len(source)
         place = 0
-        with memoryview(source) as view:
-            while size - place >= _LENGTH and self._state in self._table:
-                length = frame_length(view, place)
-                limit = self._frame_limit()
-                if not HEADER_SIZE <= length <= limit:
-                    self._implausible(length, limit, bytes(view[place : place + HEADER_SIZE]), out)
-                    break
-                if size - place < length:
-                    break
-                frame = bytes(view[place : place + length])
-                place += length
-                self._framed = True
-                self._frame(frame, out)
+        while size - place >= _LENGTH and self._state in self._table:
+            length = frame_length(source, place)
+            limit = self._frame_limit()
+            if not HEADER_SIZE <= length <= limit:
+                self._implausible(length, limit, bytes(source[place : place + HEADER_SIZE]), out)
+                break
+            if size - place < length:
+                break
+            frame = bytes(source[place : place + length])
+            place += length
+            self._framed = True
+            self._frame(frame, out)
         if self._state == State.ENDED:
             return
         if fresh:
@@ -225,7 +224,12 @@ class _Session:
                 text = f"Wrong protocol version {frame[_LENGTH]}, this side speaks {VERSION}"
             self._breach(kind, code, text, frame, out)
             return
-        self._message(message, out)
+        act, following = self._table[self._state][_INPUTS.get(message.id, Input.UNKNOWN)]
+        if act == Act.DELIVER:
+            self._note(message)
+            out.append(Incoming(message))
+        else:
+            self._act(act, following, message, out)
 
     def _breach(self, kind: EndKind, code: ErrorCode, text: str, head: bytes, out: list[Output]) -> None:
         """Ends the session over a broken frame; a server tells the client if there is a header to answer."""
@@ -235,13 +239,8 @@ class _Session:
 
     # -- messages -----------------------------------------------------------------------------------------
 
-    def _message(self, message: Message, out: list[Output]) -> None:
-        what = _INPUTS.get(message.id, Input.UNKNOWN)
-        act, following = self._table[self._state][what]
-        if act == Act.DELIVER:
-            self._note(message)
-            out.append(Incoming(message))
-        elif act == Act.PONG:
+    def _act(self, act: Act, following: State, message: Message, out: list[Output]) -> None:
+        if act == Act.PONG:
             out.append(Write(encode(Message(MessageType.Pong, message.ref))))
         elif act == Act.GREET or act == Act.LINK:
             self._state = following

@@ -145,8 +145,8 @@ class Registrations:
         dn = self.addresses.register(now, client, message, out)
         if not dn:
             return
-        if first and self._core.settings.options.smart_proxy_enabled:
-            for peer in self._links.up_peers():
+        if first:
+            for peer in self._tellers(dn, True):
                 self._links.ask(now, peer, Interest(add=(dn,)), out)
         known = self._core.settings.dns[dn]
         ownable = known.type is DnType.EXTENSION and known.contact != "*" and self._clients.may_own(client)
@@ -172,10 +172,14 @@ class Registrations:
             return
         self._wait(now, dn, silent, [(conn, ref)])
 
-    def _tellers(self, dn: str) -> list[Peer]:
-        """The peers whose Snapshot tells what a DN is like that nobody here watched until now."""
-        peers = self._links.up_peers() if self._core.settings.options.smart_proxy_enabled else []
-        if not peers or self._owned.serves(dn):
+    def _tellers(self, dn: str, everyone: bool = False) -> list[Peer]:
+        """The peers whose Snapshot tells what a DN is like that nobody here watched until now, or all within reach."""
+        if not self._links.peers or not self._core.settings.options.smart_proxy_enabled:
+            return []
+        peers = self._links.up_peers()
+        if everyone or not peers:
+            return peers
+        if self._owned.serves(dn):
             return []
         owner = self._links.owner_up(self._ownership.owner(dn))
         return peers if owner is None else [owner]
