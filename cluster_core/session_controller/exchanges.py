@@ -51,8 +51,8 @@ class Exchange(msgspec.Struct):
 class Wish(msgspec.Struct, frozen=True):
     """What waits for a leg: a phone's `offer`, a program's hold or retrieve, or (BACK) that it is told what is now.
 
-    BACK with an `offer` is for a phone that has agreed to that, and is to forget it unless its description is another
-    one than `before` by then.
+    BACK with an `offer` is for a phone that has agreed to that, and is to forget it; with `before` it is void when the
+    phone's description is another one by then.
     """
 
     kind: Kind

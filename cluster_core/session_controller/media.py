@@ -52,10 +52,15 @@ def answer_from(known: bytes, offer: bytes) -> bytes:
     """What we know of a phone as the answer to an offer, made for fewer streams or others: nothing (RFC 3264 6)."""
     if not known or _streams(known) != _streams(offer):
         return b""
-    now, wanted = direction(known), mirror(offer)
+    return limited(known, offer)
+
+
+def limited(sdp: bytes, other: bytes) -> bytes:
+    """The description with no more directions than the other side's has (RFC 3264 section 6.1)."""
+    now, wanted = direction(sdp), mirror(other)
     if now == wanted or wanted == "sendrecv":
-        return known
-    return with_direction(known, wanted if now == "sendrecv" else "inactive")
+        return sdp
+    return with_direction(sdp, wanted if now == "sendrecv" else "inactive")
 
 
 def held_answer(offer: bytes, host: str) -> bytes:

@@ -238,12 +238,21 @@ class Talk:
             self._legs.refuse_offer(now, exchange.asker, 491)
             self._end(now, exchange, out)
             self._offered(now, party, offer, out)
+        elif exchange.kind is Kind.BACK:
+            # What it was to be told is what it hears when its own offer is agreed on; if that fails, it is told.
+            back = Wish(Kind.BACK, exchange.answers.get(leg, b""), before=party.sdp)
+            self._end(now, exchange, out)
+            self._offered(now, party, offer, out)
+            if self._exchanges.of(leg) is None:
+                self._serve(now, leg, back, out)
+            else:
+                self._exchanges.wait(leg, back)
         else:
             # What we wanted to tell the phone is the answer to what it says.
             said = exchange.said[leg]
             answer = media.answer_from(said, offer) if offer else said
             if answer and self._legs.answer_offer(now, leg, self._legs.shape(party, answer)):
-                agreed = offer or media.with_direction(party.sdp, media.direction(said))
+                agreed = media.limited(offer or party.sdp, answer)
                 self.offer_answered(now, party, number, agreed, out)
             else:
                 self._legs.refuse_offer(now, leg, 488)
@@ -456,9 +465,11 @@ class Talk:
             self._offered(now, party, wish.offer, out)
         elif wish.kind is Kind.PROGRAM:
             self._program(now, party, wish.given, out)
+        elif wish.before and party.sdp != wish.before:
+            return
         elif not wish.offer:
             self.refresh(now, party, out)
-        elif party.sdp == wish.before:
+        else:
             for to, sdp, direction in self._before([party]):
                 self._tell_back(now, to, sdp, direction, wish.offer)
 
