@@ -30,7 +30,9 @@ from sip_proto import (
     Request,
     Requested,
     Ringing,
+    parse_name_addr,
 )
+from sip_proto.headers import unquote
 
 _ANSWER_AFTER = re.compile(r";[ \t]*answer-after[ \t]*=[ \t]*0[ \t]*(?:[;,]|$)", re.IGNORECASE)
 
@@ -399,7 +401,18 @@ class CallSide(PhoneAgent):
             self._endpoint.refuse_offer(self._now(), item.leg, 488, out)
             return
         self._endpoint.answer_offer(self._now(), item.leg, out, body=body)
+        self._hear_who(call, item.request)
         self._tell_hold(call, before)
+
+    def _hear_who(self, call: PhoneCall, request: Request) -> None:
+        """The server says who is at the other end now, as after a transfer (RFC 3325 section 9.1)."""
+        try:
+            said = next((parse_name_addr(value) for value in request.elements("P-Asserted-Identity")), None)
+        except ParseError:
+            return
+        if said is not None and said.uri != call.peer:
+            call.peer = said.uri
+            self._tell(Kind.PEER_CHANGED, call, text=unquote(said.display))
 
     def _offer_answered(self, item: OfferAnswered, out: list[Output]) -> None:
         call = self._call_of(item.leg)

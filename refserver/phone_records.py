@@ -41,6 +41,7 @@ class PhoneEventKind(StrEnum):
     RETRIEVED = "retrieved"
     RENEGOTIATED = "renegotiated"
     OFFER_REFUSED = "offer-refused"
+    PEER_CHANGED = "peer-changed"
     REFERRED = "referred"
     REPLACED = "replaced"
     TRANSFER_PROGRESS = "transfer-progress"

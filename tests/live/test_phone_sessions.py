@@ -35,6 +35,8 @@ class Cast:
         await self.transferor.wait_for(Kind.ENDED)
         await self.caller.hold()
         await self.target.wait_for(Kind.HELD_BY_PEER)
+        (left,), (right,) = self.caller.calls.values(), self.target.calls.values()
+        assert ("1003" in left.peer, "1001" in right.peer) == (True, True)
         assert (len(self.caller.calls), len(self.transferor.calls), len(self.target.calls)) == (1, 0, 1)
         await self.target.hangup()
         await self.caller.wait_for(Kind.ENDED)

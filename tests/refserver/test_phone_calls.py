@@ -509,3 +509,30 @@ def test_a_redirection_without_end_or_without_a_place_fails(contact: str, tries:
             assert not phone.calls
 
     run(body)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ('"Ada" <sip:1003@x>', ("sip:1003@x", "Ada")),
+        ("<sip:1003@x>, <tel:1003>", ("sip:1003@x", "")),
+        ("broken <", None),
+        ("", None),
+    ],
+)
+def test_who_is_at_the_other_end_now_is_told_with_an_offer(said: str, told: tuple[str, str] | None) -> None:
+    async def body() -> None:
+        async with pair() as (caller, callee, _, _theirs):
+            await established(caller, callee)
+            leg = next(iter(caller.calls.values())).leg
+            out: list[Output] = []
+            lines = (("P-Asserted-Identity", said),) if said else ()
+            for _ in range(2):
+                caller._endpoint.offer(caller._now(), leg, out, body=audio("127.0.0.1", 9), headers=lines)
+            caller.perform(out)
+            await caller.hold()
+            await callee.wait_for(Kind.HELD_BY_PEER)
+            events = [event for event in callee._mail.unread() if event.kind == Kind.PEER_CHANGED]
+            assert [(event.peer, event.text) for event in events] == ([told] if told else [])
+
+    run(body)
