@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from cluster_core.clients import Client, Clients
+from cluster_core.clients import Clients
 from cluster_core.core import Core
 from cluster_core.edge import Edge, Gone
 from cluster_core.errors import LocalError
@@ -31,15 +31,13 @@ from cluster_core.interaction_proxy import InteractionProxy
 from cluster_core.invariants import check_calls, check_clients, check_streams, check_transfers
 from cluster_core.naming import Naming
 from cluster_core.outputs import AnyOutput, Fault, Replicate, Subsystem
+from cluster_core.ports import Ports
 from cluster_core.requests import Requests
-from cluster_core.rights import PORTS, Condition, check, served_where
 from cluster_core.session_controller import SessionController
-from cluster_core.settings import ClientRole, ClusterSettings
+from cluster_core.settings import ClusterSettings
 from cluster_core.smart_proxy import SmartProxy
 from cluster_core.store import Store
 from cluster_core.t_controller import TController
-from tlib_proto import Attribute, Greeted, Incoming, Linked, Message, MessageType, missing
-from tlib_proto.mask import read_mask
 
 _EXPIRIES_AT_ONCE = 10_000
 
@@ -73,6 +71,15 @@ class ClusterNode:
         self._naming.gate = self._edge.gate
         self.session_controller.registrar.bindings = self.t_controller
         self.session_controller.subscriptions.pictures = self.t_controller
+        self._ports = Ports(
+            self._edge,
+            self._requests,
+            self._clients,
+            self.session_controller,
+            self.interaction_proxy,
+            self.t_controller,
+            self.smart_proxy,
+        )
         self._now = 0
         self._sip_due_us: int | None = None
         self._inputs: dict[type, Any] = {
@@ -94,7 +101,7 @@ class ClusterNode:
             "sip": self._sip_timeout,
             "conn": self._edge.timeout,
             "idle": self._edge.idle_timeout,
-            "parked": self._parked,
+            "parked": self._ports.parked,
             "request": self._requests.timeout,
             "membership": lambda now, key, out: ownership.membership_timeout(now, out),
             "fence": lambda now, key, out: ownership.fence_timeout(now, out),
@@ -112,12 +119,6 @@ class ClusterNode:
             "upstream": self.smart_proxy.dial_timeout,
             "name": self._naming.query_timeout,
             "lookup": self._naming.lookup_timeout,
-        }
-        self._requests_of: dict[str, Any] = {
-            "tlib": self.session_controller.client_request,
-            "iproxy": self.interaction_proxy.request,
-            "tcontroller": self.t_controller.request,
-            "smartproxy": self.smart_proxy.request,
         }
 
     @property
@@ -137,7 +138,7 @@ class ClusterNode:
         while self._edge.tlib_out or self._edge.sip_out or self.t_controller.streams.changed:
             said, self._edge.tlib_out = self._edge.tlib_out, []
             for conn, record in said:
-                self._tlib(now, conn, record, out)
+                self._ports.said(now, conn, record, out)
             for sip in self._edge.flush_sip(out):
                 self.session_controller.sip(now, sip, out)
             if self.t_controller.streams.changed:
@@ -252,80 +253,6 @@ class ClusterNode:
         listener = self._edge.closed(conn)
         if listener is not None:
             self._edge.tlib_out.append((conn, Gone(listener)))
-
-    def _tlib(self, now: int, conn: int, record: object, out: list[AnyOutput]) -> None:
-        stream = self._edge.streams.get(conn)
-        client = self._clients.table.get(conn)
-        if isinstance(record, Gone):
-            self._gone(now, conn, record.listener, out)
-        elif stream is None:
-            return
-        elif isinstance(record, Incoming) and client is not None and client.role is not ClientRole.PEER:
-            self._request(now, client, record, out)
-        elif isinstance(record, Greeted):
-            self._greeted(now, conn, record, out)
-        elif stream.listener == "smartproxy-link":
-            if isinstance(record, Linked):
-                self.smart_proxy.linked(now, conn, record.message, out)
-            elif isinstance(record, Incoming):
-                self.smart_proxy.incoming(now, conn, record.message, out)
-        elif isinstance(record, Linked):
-            self.t_controller.links.linked(now, conn, record.message, out)
-        elif isinstance(record, Incoming):
-            self.t_controller.links.incoming(now, conn, record.message, out)
-
-    def _greeted(self, now: int, conn: int, record: Greeted, out: list[AnyOutput]) -> None:
-        client = self._clients.greeted(now, conn, record, out)
-        if client is None:
-            return
-        if client.role is ClientRole.PEER:
-            self.t_controller.links.greeted(now, client, record, out)
-        elif client.role is ClientRole.REPORTING:
-            self.interaction_proxy.accepted(client)
-
-    def _request(self, now: int, client: Client, record: Incoming, out: list[AnyOutput]) -> None:
-        message = record.message
-        refused = check(client.listener, client.role, message.id)
-        if refused is not None:
-            where = served_where(message.id)
-            port = PORTS[client.listener]
-            self._requests.refuse(now, client.conn, message, refused, out, port=port, where=where)
-        elif (lacking := missing(message)) is not None:
-            attribute = lacking.name
-            self._requests.refuse(now, client.conn, message, Condition.MISSING_ATTRIBUTE, out, attribute=attribute)
-        elif message.id == MessageType.RequestSetInputMask:
-            self._set_input_mask(now, client, message, out)
-        else:
-            self._requests_of[client.listener](now, client, message, out)
-
-    def _set_input_mask(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
-        wanted = read_mask(message)
-        if wanted is None:
-            condition = Condition.INVALID_ATTRIBUTE
-            self._requests.refuse(now, client.conn, message, condition, out, attribute="InputMask")
-            return
-        self._clients.set_mask(now, client, wanted)
-        done = Message(MessageType.EventACK, 0, {Attribute.UserEvent: message.id})
-        self._clients.answer(now, client.conn, message.ref, done, out)
-
-    def _gone(self, now: int, conn: int, listener: str, out: list[AnyOutput]) -> None:
-        if listener == "smartproxy-link":
-            self.smart_proxy.gone(now, conn, out)
-            return
-        client = self._clients.gone(now, conn)
-        self._left(now, conn, listener, client, out)
-
-    def _parked(self, now: int, session_id: str, out: list[AnyOutput]) -> None:
-        client = self._clients.expired(session_id)
-        self._left(now, client.conn, client.listener, client, out)
-
-    def _left(self, now: int, conn: int, listener: str, client: Client | None, out: list[AnyOutput]) -> None:
-        if client is not None and client.role is ClientRole.REPORTING:
-            self.interaction_proxy.gone(client)
-        elif client is not None and listener == "tcontroller" and client.role is not ClientRole.PEER:
-            self.t_controller.client_gone(now, client, out)
-        elif listener.startswith("tcontroller"):
-            self.t_controller.links.gone(now, conn, out)
 
 
 def _derived(seed: bytes, purpose: str) -> bytes:
