@@ -316,13 +316,16 @@ def where(member: dict[str, str]) -> tuple[str, int]:
     return host, int(port)
 
 
-def told(name: str, found: list[float], ratios: list[float], target: float, unit: str, more: bool) -> bool:
-    """Print a figure beside its target and the peer; returns whether it was missed."""
-    middle = statistics.median(found)
+def told(name: str, mine: list[float], peer: list[float], target: float, unit: str, more: bool) -> bool:
+    """Print a figure beside its target and the peer's; returns whether it was missed."""
+    middle = statistics.median(mine)
     missed = middle < target if more else middle > target
+    ratio = statistics.median(own / other if more else other / own for own, other in zip(mine, peer, strict=True))
+    form = ",.0f" if more else ",.2f"
+    low, high, other = (format(figure, form) for figure in (min(mine), max(mine), statistics.median(peer)))
     print(
-        f"  {name:34}{middle:12,.2f} {unit} ({min(found):,.2f}-{max(found):,.2f}), "
-        f"{statistics.median(ratios):.1f} times the peer; target {target:,g}{', missed' if missed else ''}",
+        f"  {name:34}{format(middle, form):>10} {unit} ({low}-{high}), {ratio:.1f} times the peer ({other}); "
+        f"target {target:,g}{', missed' if missed else ''}",
         flush=True,
     )
     return missed
@@ -351,25 +354,23 @@ def main(arguments: list[str]) -> int:
         print(f"T-Library server, {options.rounds} rounds beside a loop that writes each event to each program")
         for subscribers, target in TARGETS.items():
             events = max(BATCH, options.events * 100 // subscribers)
-            mine, ratios = [], []
+            mine, theirs = [], []
             for _ in range(options.rounds):
                 mine.append(fan_out(where(server), pid, subscribers, events))
-                ratios.append(mine[-1] / fan_out(where(peer), peer_pid, subscribers, max(BATCH, events // 4)))
-            missed += told(f"events to {subscribers} programs", mine, ratios, target, "per CPU-s", True)
+                theirs.append(fan_out(where(peer), peer_pid, subscribers, max(BATCH, events // 4)))
+            missed += told(f"events to {subscribers:,} programs", mine, theirs, target, "per CPU-s", True)
         mine, theirs = [], []
         for _ in range(options.rounds):
             for address, process, found in ((where(server), pid, mine), (where(peer), peer_pid, theirs)):
                 program = Program(address, "desk", "desktop")
                 found.append(register_each(program, process, dns))
                 program.sock.close()
-        ratios = [other / own for other, own in zip(theirs, mine, strict=True)]
-        missed += told(f"{len(dns):,} DNs, a message each", mine, ratios, REGISTER_S, "CPU-s", False)
+        missed += told(f"{len(dns):,} DNs, a message each", mine, theirs, REGISTER_S, "CPU-s", False)
         owner = Program(where(server), "bench", "desktop", "demo")
         each = register_each(owner, pid, dns)
         print(f"  {len(dns):,} DNs claimed for their owner, a message each: {each:.2f} CPU-s")
         bulk = [register_all(where(server), pid, len(dns)) for _ in range(options.rounds)]
-        ratios = [other / own for other, own in zip(theirs, bulk, strict=True)]
-        missed += told(f"{len(dns):,} DNs by the bulk request", bulk, ratios, BULK_S, "CPU-s", False)
+        missed += told(f"{len(dns):,} DNs by the bulk request", bulk, theirs, BULK_S, "CPU-s", False)
     return 1 if missed and options.strict else 0
 
 
