@@ -23,6 +23,7 @@ from cluster_core.session_controller.registrar import Registrar, user_of
 from cluster_core.settings import DnType
 from sip_proto import (
     LocalError,
+    NotifyLost,
     Request,
     Requested,
     SubscriptionAsked,
@@ -119,6 +120,12 @@ class Subscriptions:
         self._tell_all(now, given.subscription, over=given.expires_s == 0)
         if given.expires_s == 0:
             self._forget(now, given.subscription, out)
+
+    def lost(self, now: int, given: NotifyLost, out: list[AnyOutput]) -> None:
+        """Nobody heard what was told: the whole state again, as slowly as requests are given up."""
+        there = given.subscription in self._watched or given.subscription in self._mailboxes
+        if given.status == 408 and given.response is None and there:
+            self._tell_all(now, given.subscription, over=False)
 
     def ended(self, now: int, given: SubscriptionEnded, out: list[AnyOutput]) -> None:
         """A subscription is over."""

@@ -154,6 +154,20 @@ class TestALamp:
         cluster.settle()
         assert states(console, "1001") == [(), ("confirmed",)]
 
+    def test_a_lost_last_word_is_said_again_though_nothing_changes_any_more(self, cluster: Cluster) -> None:
+        one, other = cluster.phone("1001", "n1"), cluster.phone("1002", "n2")
+        console = watcher(cluster, "n1", "1001")
+        one.call("1002")
+        cluster.world.until(lambda: other.has("ringing"))
+        cluster.settle()
+        console.away = True
+        one.hang_up()
+        cluster.settle(40 * SECOND)
+        console.away = False
+        cluster.settle(40 * SECOND)
+        assert states(console, "1001") == [(), ("proceeding",), ()]
+        cluster.check()
+
     def test_the_owner_goes_out_of_reach_and_comes_back(self, cluster: Cluster) -> None:
         one, other = cluster.phone("1001", "n2"), cluster.phone("1002", "n2")
         console = watcher(cluster, "n1", "1002")
