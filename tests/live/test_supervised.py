@@ -12,7 +12,7 @@ from refserver.client_supervised import Backoff, Supervised, connect_supervised
 from tests.live.cluster import Cluster, run, running
 from tests.live.test_demo_call import routed
 from tests.refserver.cutting_proxy import CuttingProxy
-from tlib_proto.constants import MessageType
+from tlib_proto.constants import Attribute, MessageType
 
 M = MessageType
 QUICK = Backoff(first_s=0.01, most_s=0.1)
@@ -154,6 +154,8 @@ def test_after_a_restart_of_the_server_nobody_can_tell_what_was_missed(tmp_path:
             desk = await watched(cluster, "n1", "tcontroller", "desktop", dns=["1001", "1002"])
             await cluster.phone("1001", "n1")
             await desk.client.wait_for(M.EventDNBackInService, dn="1001")
+        farewell = await desk.client.wait_for(M.EventLinkDisconnected)
+        assert farewell.text(Attribute.ErrorMessage) == "The node stops"
         await desk.until(ConnectionLost)
         async with running(tmp_path / "two") as cluster:
             desk.proxy.retarget(cluster.address("n2", "tcontroller"))
