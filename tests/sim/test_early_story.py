@@ -388,6 +388,20 @@ class TestSessionTimers:
         both_hear(one, other)
         over(cluster)
 
+    def test_a_phone_that_is_elsewhere_when_it_is_refreshed_is_found_by_the_other(self) -> None:
+        cluster = Cluster(options={"1002": {"session_refresh_interval": 90}})
+        allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY"
+        one, other = phone(cluster, "1001", "n1"), phone(cluster, "1002", "n2", allow=allow, session_s=0)
+        one.call("1002")
+        cluster.world.until(lambda: other.has("ringing"))
+        cluster.settle()
+        answers(cluster, one, other)
+        other.port += 2
+        cluster.settle(60 * SECOND)
+        assert one.said[-1] == other.said[-1] == "reinvited sendrecv"
+        both_hear(one, other)
+        over(cluster)
+
     @pytest.mark.parametrize("who", ["1001", "1002"])
     def test_a_phone_that_is_gone_without_a_word_is_noticed(self, who: str) -> None:
         cluster = Cluster(options={dn: {"session_refresh_interval": 90} for dn in ("1001", "1002")})
