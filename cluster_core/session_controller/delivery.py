@@ -165,10 +165,13 @@ class Delivery:
         if self._legs.stage(other.leg) is Stage.INCOMING:
             self.early.answered(now, party, other, response, out)
         else:
-            party.sdp = response.body or party.sdp
+            elsewhere = self.early.made(party, response)
             self.making.called_answered(now, call, other, party, response.body, out)
             if call.conn_id not in self._calls.calls:
                 return
+            if elsewhere:
+                self.talk.refresh(now, other, out)
+                self.talk.refresh(now, party, out)
         self._core.arm("ring", call.conn_id, None)
         other.other_dn = party.dn
         self._calls.answered(call)

@@ -113,6 +113,16 @@ class Early:
         if branches.held:
             self._talk.refresh(now, party, out)
 
+    def made(self, party: PartyRecord, response: Response) -> bool:
+        """Who is called for a phone that is there has answered: True when that phone heard another branch's offer."""
+        branches = self._branches.pop(party.leg, None)
+        tag = response.to.tag
+        if branches is None or branches.told == tag:
+            party.sdp = response.body or party.sdp
+            return False
+        party.sdp = response.body or branches.answers.get(tag, b"") or party.sdp
+        return bool(branches.told)
+
     def gone(self, leg: int) -> None:
         """A leg is over."""
         self._branches.pop(leg, None)
@@ -122,17 +132,18 @@ class Early:
     ) -> None:
         body, tag = given.response.body, given.response.to.tag
         branches = self._of(party.leg)
-        if self._making.has(call.conn_id) and not branches.held:
+        branches.answers[tag] = body
+        if self._making.has(call.conn_id) and not branches.told:
+            branches.told = tag
             party.sdp = body
-            del self._branches[party.leg]
             self._making.called_offers(now, call, party, body, out)
         elif not other.sdp and not branches.asked and self._legs.is_reliable(other.leg):
-            branches.answers[tag] = party.sdp = body
+            party.sdp = body
             branches.asked = branches.last = tag
             self._legs.ring(now, other.leg, given.response.status, self._legs.shape(other, body), True)
         else:
+            # Another branch has the caller's ear: this one waits in silence, and is told more if it answers.
             branches.held = True
-            party.sdp = body
             answer = media.held_answer(body, self._legs.host)
             self._legs.prack(now, party.leg, self._legs.shape(party, answer), tag)
 

@@ -191,6 +191,30 @@ class TestForks:
         over(cluster)
 
 
+    @pytest.mark.parametrize("who", ["left", "right"])
+    def test_of_two_branches_that_offer_early_to_a_program_s_call_either_may_answer(self, who: str) -> None:
+        cluster = Cluster()
+        one = phone(cluster, "1001", "n1")
+        left, right = (
+            SessionPhone(cluster.world, "9123", "n1", ("198.51.100.7", 11_000 + number)) for number in range(2)
+        )
+        cluster.phones |= {"left": left, "right": right}
+        Forker(cluster.world, TRUNK, [left, right])
+        cluster.desktop("n1", "1001").ask(M.RequestMakeCall, ThisDN="1001", OtherDN="9123")
+        cluster.world.until(lambda: left.has("ringing") and right.has("ringing"))
+        cluster.settle()
+        for there in (left, right):
+            there.progress()
+            cluster.settle()
+        assert left.said[-1] == "pracked sendrecv"
+        assert right.said[-1] == "pracked inactive"
+        other = left if who == "left" else right
+        answers(cluster, one, other)
+        cluster.settle()
+        both_hear(one, other)
+        over(cluster)
+
+
 class TestUpdateBeforeTheAnswer:
     @pytest.mark.parametrize("who", ["caller", "called"])
     def test_an_offer_of_either_phone_is_passed_on_when_both_take_it(self, who: str) -> None:
