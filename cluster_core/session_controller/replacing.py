@@ -91,7 +91,7 @@ class Replacing:
         self._calls.answered(call)
         self._calls.step(now, stays, PartyInput.ANSWER, out)
         self._calls.step(now, comes, PartyInput.ANSWER, out)
-        self._transfers.joins.begin(now, stays, comes, out)
+        self._transfers.join(now, call, stays, comes, out)
 
     def _may_replace(self, given: Invited, caller: str, kind: str, replaced: PartyRecord) -> bool:
         """A phone that has proven its DN may, and another node for a phone whose call that is."""

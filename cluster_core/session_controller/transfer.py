@@ -178,6 +178,13 @@ class Transfers:
             self._change(now, self._calls.parties[transfer.stays], comes.dn, transfer, out)
         return True
 
+    def join(self, now: int, call: CallRecord, stays: PartyRecord, comes: PartyRecord, out: list[AnyOutput]) -> None:
+        """Bring who stays and who comes together; whom a program had called instead is not waited for any more."""
+        if self._delivery.making.has(call.conn_id):
+            self._delivery.making.forget(call.conn_id)
+            self._talk.begun(now, stays.leg, out)
+        self.joins.begin(now, stays, comes, out)
+
     def gone(self, leg: int) -> None:
         """A leg is over: nobody is joined with it."""
         self.joins.gone(leg)
@@ -320,6 +327,8 @@ class Transfers:
     def movable(self, party: PartyRecord) -> PartyRecord | None:
         """Who is at the other end of an answered call with nothing under way in it; None when it is not so."""
         if party.conn_id in self._calls.transfers or party.state not in (CONNECTED, HELD):
+            return None
+        if self._delivery.making.has(party.conn_id):
             return None
         other = self._calls.other(party)
         if other is None or self._legs.stage(other.leg) is not Stage.ANSWERED:

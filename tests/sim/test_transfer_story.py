@@ -2,6 +2,8 @@
 
 import pytest
 
+from sip_proto.sdp import parse_sdp
+from tests.sim import session_phone
 from tests.sim.actors import Client, Phone
 from tests.sim.cluster import Cluster, conn_id_of
 from tests.sim.world import SECOND
@@ -44,6 +46,11 @@ def told(phone: Phone) -> list[str]:
 
 
 BY_1002 = ("1002", int(DNRole.TransferredBy), int(CallState.Transferred))
+
+
+def port_of(body: bytes) -> int:
+    """Where a description wants to hear."""
+    return parse_sdp(body).media()[0].port
 
 
 class Story:
@@ -191,6 +198,30 @@ class TestABlindTransfer:
         assert story.desk_b.names() == ["Held"]
         assert story.a.said == ["reinvited sendonly"]
         story.over()
+
+    def test_a_target_that_describes_itself_early_changes_nothing_before_its_answer(self, cluster: Cluster) -> None:
+        one, other, target = (session_phone.phone(cluster, number) for number in ("1001", "1002", "1003"))
+        target.on_invite = "nothing"
+        one.call("1002")
+        cluster.world.until(lambda: other.has("ringing"))
+        cluster.settle()
+        other.answer()
+        cluster.settle()
+        leg = one.leg("talking")
+        before = port_of(one.theirs[leg])
+        other.transfer("1003")
+        cluster.world.until(lambda: target.has("ringing"))
+        target.progress()
+        cluster.settle()
+        assert port_of(one.theirs[leg]) == before
+        target.reject(486)
+        cluster.settle(2 * SECOND)
+        assert told(other)[-2:] == ["report 486", "refer over terminated"]
+        assert port_of(one.theirs[leg]) == before == other.port
+        one.hang_up()
+        cluster.settle(40 * SECOND)
+        cluster.check()
+        cluster.quiet()
 
     def test_a_target_that_does_not_answer_leaves_the_call_where_it_was(self, cluster: Cluster) -> None:
         story = Story(cluster)
@@ -670,6 +701,23 @@ class TestAnInviteWithReplaces:
         assert c.leg("talking")
         assert "acked sendrecv" in (*a.said, *c.said)
         a.hang_up()
+        cluster.settle(40 * SECOND)
+        cluster.check()
+        cluster.quiet()
+
+    def test_a_programs_call_is_picked_up_where_it_rings(self, cluster: Cluster) -> None:
+        a, b, c = cluster.phone("1001", "n1"), cluster.phone("1002", "n2"), cluster.phone("1003", "n1")
+        desk = cluster.desktop("n1", "1001")
+        desk.request(M.RequestMakeCall, ThisDN="1001", OtherDN="1002")
+        cluster.world.until(lambda: b.has("ringing"))
+        cluster.settle()
+        c.take_over("1002", swapped(b.sip.replaces_of(b.leg("ringing"))))
+        cluster.settle()
+        assert b.said == ["invited", "cancelled"]
+        assert a.leg("talking")
+        assert c.leg("talking")
+        assert "acked sendrecv" in (*a.said, *c.said)
+        c.hang_up()
         cluster.settle(40 * SECOND)
         cluster.check()
         cluster.quiet()
