@@ -11,7 +11,7 @@ from cluster_core.errors import LocalError
 from cluster_core.inputs import Datagram, Opened
 from cluster_core.limits import SECOND_US, Limits
 from cluster_core.outputs import Close, Dial, Fault, Send, SendDatagram, Subsystem
-from sip_proto import Disconnect, Requested, Transmit, TransmitStream
+from sip_proto import Disconnect, Requested, Responded, Transmit, TransmitStream
 from tests.cluster_core.alone import settings
 from tlib_proto import (
     Attribute,
@@ -368,6 +368,11 @@ def test_a_sip_stream_is_dialled_when_the_endpoint_asks_for_it(to: tuple[str, in
     [send] = room.said()
     assert send.conns == (1,)
     assert send.chunks[0].startswith(b"OPTIONS ")
+    head, _, _ = send.chunks[0].partition(b"Content-Length")
+    kept = [line for line in head.split(b"\r\n")[1:-1] if line.split(b":")[0] in (b"Via", b"From", b"Call-ID", b"CSeq")]
+    answer = [b"SIP/2.0 200 OK", *kept, b"To: <sip:b@x>;tag=2", b"Content-Length: 0", b"", b""]
+    room.edge.received(NOW, 1, b"\r\n".join(answer), room.out)
+    assert [type(record) for record in room.edge.flush_sip(room.out)] == [Responded]
     room.edge.sip_out += [Disconnect(-1, "idle"), TransmitStream(-1, b"y")]
     room.edge.flush_sip(room.out)
     assert room.said() == [Close(Subsystem.CALL_MANAGER, 1, "idle")]
