@@ -243,7 +243,8 @@ class Delivery:
             self._requests.fail(now, self._routed_by.pop(call.conn_id), condition, out)
         for party in self._calls.of(call):
             for given in (PartyInput.DIAL, PartyInput.ANSWER, PartyInput.HOLD, PartyInput.RETRIEVE):
-                self._requests.fail(now, self._calls.expected(party, given), condition, out, dn=party.dn)
+                if (cause := self._calls.expected(party, given)) is not None:
+                    self._requests.fail(now, cause, condition, out, dn=party.dn)
             if party.state == DIALING and state is CallState.Busy:
                 self._calls.step(now, party, PartyInput.BUSY, out, state)
             leaves = (abandoned and party.state in (RINGING, QUEUED)) or party.state == QUEUED
