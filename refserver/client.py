@@ -318,6 +318,11 @@ class Client(TLibraryFunctions, asyncio.Protocol):
             ) from None
 
     @property
+    def position(self) -> str:
+        """Where this client is in the server's events, for `resume` of the next connection; empty when not known."""
+        return self._session.resume
+
+    @property
     def waiting(self) -> int:
         """How many messages wait to be read."""
         return len(self._events.unread())
@@ -381,6 +386,7 @@ async def connect(
     role: str,
     secret: str = "",
     session_id: str = "",
+    resume: str = "",
     capabilities: Mapping[str, str | int] | None = None,
     keepalive_s: float = 0.0,
     keepalive_remote_s: float = 0.0,
@@ -393,7 +399,9 @@ async def connect(
 
     `role` is one of router, reporting, desktop, smart, monitor. `timeout_s` is the deadline of this and,
     unless told otherwise, of each request. After `keepalive_s` of silence this side polls, and gives the server as
-    long again to answer; the server is asked to do so after `keepalive_remote_s`; 0 is never. Raises `TLibError`
+    long again to answer; the server is asked to do so after `keepalive_remote_s`; 0 is never. `session_id` and
+    `resume` (`Client.position`) name a session that was lost: the server goes on with it if EventLinkConnected
+    (`Client.link`) repeats `resume`. Raises `TLibError`
     (refused), `TLibTimeout`, `ConnectionLost`, OSError (no listener).
     """
     keepalive_us = int(keepalive_s * 1_000_000)
@@ -402,6 +410,7 @@ async def connect(
         role=role,
         secret=secret,
         session_id=session_id,
+        resume=resume,
         capabilities=tuple((capabilities or {}).items()),
         keepalive_ms=keepalive_us // 1000,
         keepalive_remote_ms=int(keepalive_remote_s * 1_000),

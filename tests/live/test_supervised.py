@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from random import Random
 
-from refserver.client import ConnectionLost, Resynchronised
+from refserver.client import ConnectionLost, Resynchronised, connect
 from refserver.client_picture import Tracker, same
 from refserver.client_supervised import Backoff, Supervised, connect_supervised
 from tests.live.cluster import Cluster, run, running
@@ -165,5 +165,23 @@ def test_after_a_restart_of_the_server_nobody_can_tell_what_was_missed(tmp_path:
             assert not desk.client.pictures["1001"].in_service
             assert await as_the_server(cluster, "n2", desk.client, "1001", "1002")
             await desk.close()
+
+    run(body)
+
+
+def test_a_plain_client_may_go_on_with_its_session_by_hand(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with running(tmp_path) as cluster:
+            address = cluster.address("n1", "tcontroller")
+            given = {"application": "by-hand", "role": "desktop", "capabilities": {"resume": 1}}
+            first = await connect(*address, **given)  # type: ignore[arg-type]
+            await first.register_address("1001")
+            session_id, position = first.link.text(Attribute.SessionID), first.position
+            first.abort()
+            await cluster.phone("1001", "n1")
+            again = await connect(*address, session_id=session_id, resume=position, **given)  # type: ignore[arg-type]
+            assert again.link.text(Attribute.Resume) == position
+            await again.wait_for(M.EventDNBackInService, dn="1001")
+            await again.aclose()
 
     run(body)
