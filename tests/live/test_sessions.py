@@ -139,14 +139,14 @@ def test_sipp_requires_100rel_of_a_phone_that_has_none(tmp_path: Path) -> None:
     call.invite(call.sdp(), "Require: 100rel").response(100, optional=True)
     call.response(180, call.target, call.rseq, call.has("100rel", "Require:"))
     call.prack().response(200).response(200).ack()
-    call.expect("BYE").respond(200, "OK")
+    # The phone may be through before its caller has told that it heard the ringing: the caller hangs up.
+    call.request("BYE").response(200)
 
     async def body() -> None:
         async with calling(tmp_path, call, reliable="no") as (_, phone):
             await phone.wait_for(Kind.INCOMING)
             await phone.answer()
-            await phone.wait_for(Kind.ESTABLISHED)
-            await phone.hangup()
+            await phone.wait_for(Kind.ENDED)
 
     run(body)
 
