@@ -22,6 +22,7 @@ from cluster_core.settings import ClientRole
 from cluster_core.version import SERVER_VERSION
 from tlib_proto import (
     Attribute,
+    Form,
     Greeted,
     Hello,
     Message,
@@ -334,6 +335,13 @@ class Clients:
         """Send one client an event of its own, of attributes that were made for it."""
         attributes.update(self._edge.stamps.whole(now))
         self._edge.send(now, conn, Message(kind, ref, attributes), out)
+
+    def fill(
+        self, now: int, conn: int, ref: int, form: Form, values: tuple[int | str, ...], out: list[AnyOutput]
+    ) -> None:
+        """Send one client an event of its own, of a form that ends in the stamps."""
+        frame = form.fill(ref, (*values, *self._edge.stamps.numbers(now)))
+        self._edge.send_frame(now, (conn,), frame, out)
 
     def answer_server_info(self, now: int, conn: int, ref: int, out: list[AnyOutput]) -> None:
         """Answer RequestQueryServer."""

@@ -7,6 +7,8 @@ from tlib_proto import Attribute, Value
 
 _SECS, _USECS = Attribute.TimeinSecs, Attribute.TimeinuSecs
 _NUMBER, _STARTED = Attribute.EventSequenceNumber, Attribute.ServerStartTime
+STAMPS = (_SECS, _USECS, _NUMBER, _STARTED)
+"""The attributes of a stamp, in the order of `Stamps.numbers`."""
 
 
 class Stamps:
@@ -32,8 +34,12 @@ class Stamps:
         self.number += 1
         return {_NUMBER: self.number, _STARTED: self.started_us // 1_000_000}
 
-    def whole(self, now: int) -> dict[int, Value]:
-        """Time and place of an event that happens now and leaves now."""
+    def numbers(self, now: int) -> tuple[int, int, int, int]:
+        """Time and place of an event that happens now and leaves now, in the order of `STAMPS`."""
         seconds, rest = divmod(self._core.wall_us(now), 1_000_000)
         self.number += 1
-        return {_SECS: seconds, _USECS: rest, _NUMBER: self.number, _STARTED: self.started_us // 1_000_000}
+        return seconds, rest, self.number, self.started_us // 1_000_000
+
+    def whole(self, now: int) -> dict[int, Value]:
+        """The same as attributes."""
+        return dict(zip(STAMPS, self.numbers(now), strict=True))

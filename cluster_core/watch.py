@@ -12,11 +12,13 @@ from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
 from cluster_core.picture import Picture, difference, extensions, same_view
 from cluster_core.settings import DnType
+from cluster_core.stamps import STAMPS
 from tlib_proto import (
     AddressInfoType,
     AddressStatus,
     AddressType,
     Attribute,
+    Form,
     Message,
     MessageType,
     PartyState,
@@ -32,6 +34,8 @@ ADDRESS_TYPES = {
 _UNKNOWN = int(AddressType.Unknown)
 _DN_STATUS = int(AddressInfoType.DNStatus)
 _REGISTERED = int(MessageType.EventRegistered)
+_DIFFERENT = (Attribute.ThisDN, Attribute.DNEpoch, Attribute.DNSequence, Attribute.Source, *STAMPS)
+"""What EventRegistered of one idle DN has otherwise than that of another of its type."""
 
 
 def agent_status(picture: Picture) -> int:
@@ -85,6 +89,7 @@ class Watch:
         self._core = core
         self._clients = clients
         self._listener = listener
+        self._idle: dict[tuple[bool, DnType | None], Form] = {}
 
     def watchers(self, dn: str) -> list[int]:
         """The streams that registered the DN."""
@@ -115,9 +120,17 @@ class Watch:
 
     def answer(self, now: int, conn: int, ref: int, dn: str, picture: Picture, out: list[AnyOutput]) -> None:
         """Answer one client's registration with the picture."""
-        attributes = self.told(dn, picture)
-        attributes.update(place_of(picture))
-        self._clients.tell(now, conn, ref, _REGISTERED, attributes, out)
+        if picture.agent_id or picture.calls:
+            self._clients.tell(now, conn, ref, _REGISTERED, self.told(dn, picture) | place_of(picture), out)
+            return
+        # Of most DNs there is nothing to tell, and they are registered by the hundred thousand.
+        settings = self._core.settings.dns.get(dn)
+        key = picture.in_service, None if settings is None else settings.type
+        form = self._idle.get(key)
+        if form is None:
+            attributes = self.told(dn, picture) | place_of(picture) | dict.fromkeys(STAMPS, 0)
+            form = self._idle[key] = Form(Message(_REGISTERED, 0, attributes), _DIFFERENT)
+        self._clients.fill(now, conn, ref, form, (dn, picture.epoch, picture.seq, picture.source), out)
 
     def answer_query(
         self, now: int, conn: int, ref: int, info: int, dn: str, picture: Picture, out: list[AnyOutput]

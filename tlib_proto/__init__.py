@@ -52,6 +52,7 @@ from .enumerations import (
 from .error_codes import ERROR_TEXTS, ErrorCode
 from .errors import LocalError, ParseError
 from .events import EVENT_ATTRIBUTES
+from .form import Form
 from .lazy import LazyFrame, element, replace, splice
 from .limits import Limits
 from .logtext import LogTextError, parse, parse_log, render
@@ -102,6 +103,7 @@ __all__ = [
     "EndKind",
     "Ended",
     "ErrorCode",
+    "Form",
     "ForwardMode",
     "Greeted",
     "Hello",
