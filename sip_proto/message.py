@@ -271,25 +271,25 @@ class Response(Message):
 
 def _plain_tag(value: str) -> str:
     """The tag of an address in its usual form, where nothing else follows the bracket; ValueError for any other."""
-    head, found, tag = value.rpartition(";tag=")
-    if not found:
-        head, tag = value, ""
-    elif not tag.isalnum() and ("<" in tag or ">" in tag or '"' in tag or ";" in tag or " " in tag or "\t" in tag):
+    # The first bracket: a quote that hides one is followed by another.
+    tail = value[value.index(">") + 1 :]
+    if not tail:
+        return ""
+    tag = tail[5:]
+    if tail[:5] != ";tag=":
         raise ValueError
-    # One bracket, the last, and no quote that hides it.
-    if head.index(">") != len(head) - 1:
+    if not tag.isalnum() and ("<" in tag or ">" in tag or '"' in tag or ";" in tag or " " in tag or "\t" in tag):
         raise ValueError
     return tag
 
 
 def _plain_branch(value: str) -> str:
     """The branch of a row that holds one Via in its usual form; ValueError for any other."""
-    lower = value.lower()
-    at = lower.index(";branch=") + 8
-    if lower[:8] != "sip/2.0/" or "," in value or '"' in value or "\t" in value or value.count(" ") != 1:
+    head, found, rest = value.partition(";branch=")
+    if not found or head[:8] != "SIP/2.0/" or "," in value or '"' in value or "\t" in value or value.count(" ") != 1:
         raise ValueError
-    end = value.find(";", at)
-    return value[at:end] if end >= 0 else value[at:]
+    end = rest.find(";")
+    return rest[:end] if end >= 0 else rest
 
 
 def header_pairs(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

@@ -37,11 +37,11 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
         raise ParseError("head too long", limits.head, f"{end} bytes of header")
     text = data[:end].decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
-    ends = len(lines) - 1
+    bare = "".join(lines)
     names: list[str] | None = None
-    if text.count("\n") == ends == text.count("\r"):
+    if "\n" not in bare and "\r" not in bare:
         # Most messages are written as everyone writes them: then nothing is looked at twice.
-        if ends <= limits.headers and len(text) <= limits.header:
+        if len(lines) <= limits.headers + 1 and len(text) <= limits.header:
             names, values = _plain_headers(text, lines)
     else:
         if b"\r\n\r\n" in data:
