@@ -173,17 +173,19 @@ class Message:
 
     def keys(self) -> Keys:
         """What the message's transaction and dialog are found by; ParseError (RFC 3261 sections 12 and 17.2.3)."""
-        names, values = self.names, self.values
+        values, index = self.values, self.names.index
         try:
-            via = values[names.index("Via")]
-            number, _, method = values[names.index("CSeq")].partition(" ")
-            return Keys(
-                values[names.index("Call-ID")],
-                _plain_tag(values[names.index("From")]),
-                _plain_tag(values[names.index("To")]),
-                int(number) if number.isascii() and number.isdigit() and len(number) < 10 else self.cseq[0],
-                method if method in METHODS else self.cseq[1],
-                _plain_branch(via),
+            number, _, method = values[index("CSeq")].partition(" ")
+            return tuple.__new__(  # As Keys() does, in half the time.
+                Keys,
+                (
+                    values[index("Call-ID")],
+                    _plain_tag(values[index("From")]),
+                    _plain_tag(values[index("To")]),
+                    int(number) if number.isascii() and number.isdigit() and len(number) < 10 else self.cseq[0],
+                    method if method in METHODS else self.cseq[1],
+                    _plain_branch(values[index("Via")]),
+                ),
             )
         except ValueError:
             # Something is missing, broken or written in an unusual way.
@@ -269,14 +271,18 @@ class Response(Message):
         return f"{self.version} {self.status} {self.reason}"
 
 
+_PROTOCOLS = frozenset(f"SIP/2.0/{transport}" for transport in ("UDP", "TCP", "TLS", "WS", "WSS"))
+
+
 def _plain_tag(value: str) -> str:
     """The tag of an address in its usual form, where nothing else follows the bracket; ValueError for any other."""
-    # The first bracket: a quote that hides one is followed by another.
-    tail = value[value.index(">") + 1 :]
-    if not tail:
+    # Up to the first bracket: a quote that hides one is followed by another.
+    address, found, tag = value.partition(">;tag=")
+    if not found:
+        if value.index(">") + 1 != len(value):
+            raise ValueError
         return ""
-    tag = tail[5:]
-    if tail[:5] != ";tag=":
+    if ">" in address:
         raise ValueError
     if not tag.isalnum() and ("<" in tag or ">" in tag or '"' in tag or ";" in tag or " " in tag or "\t" in tag):
         raise ValueError
@@ -285,11 +291,13 @@ def _plain_tag(value: str) -> str:
 
 def _plain_branch(value: str) -> str:
     """The branch of a row that holds one Via in its usual form; ValueError for any other."""
-    head, found, rest = value.partition(";branch=")
-    if not found or head[:8] != "SIP/2.0/" or "," in value or '"' in value or "\t" in value or value.count(" ") != 1:
+    protocol, _, sent = value.partition(" ")
+    if protocol not in _PROTOCOLS or "," in value or '"' in value or " " in sent or "\t" in sent:
         raise ValueError
-    end = rest.find(";")
-    return rest[:end] if end >= 0 else rest
+    _, found, rest = sent.partition(";branch=")
+    if not found:
+        raise ValueError
+    return rest.partition(";")[0]
 
 
 def header_pairs(headers: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:

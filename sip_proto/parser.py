@@ -1,7 +1,7 @@
 """Datagram to message, leniently: what is broken but answerable is noted, not refused."""
 
 import re
-from itertools import islice
+from codecs import utf_8_decode
 
 from sip_proto.errors import ParseError
 from sip_proto.headers import is_token, parse_number
@@ -11,6 +11,11 @@ from sip_proto.message import CANONICAL, METHODS, Request, Response, canonical
 _FOLD = re.compile(r"\r\n[ \t]+")
 _STATUS = re.compile(r"(SIP/[0-9]{1,4}\.[0-9]{1,4}) +([1-6][0-9][0-9])(?: (.*))?\Z", re.I | re.S)
 _VERSION = re.compile(r"SIP/[0-9]{1,4}\.[0-9]{1,4}\Z", re.I)
+# The end of a line, with no blank before it, and the next line's name, with one blank behind its colon. The name
+# has a bound, as each would be looked for up to the end of a message without colons.
+_split_names = re.compile(r"\r\n(?<! \r\n)([^:]{1,32}+): (?! )").split
+_all_canonical = frozenset(CANONICAL.values()).issuperset
+_STATUSES = frozenset(map(str, range(100, 700)))
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -20,14 +25,55 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     Compact names become long ones, folded lines one line; unknown headers keep name and value. A fault that
     can still be answered (a line without colon, a body shorter than Content-Length) is the message's `fault`.
     """
-    size = len(data)
-    if size > limits.message:
-        raise ParseError("too long", limits.message, f"{size} bytes")
-    if data[:1] < b"\x0e":
-        data = data.lstrip(b"\r\n")
+    if len(data) > limits.message:
+        raise ParseError("too long", limits.message, f"{len(data)} bytes")
+    # The last empty line, as most messages have no body: one before it leaves a line without name to `_plain`.
+    head, end, body = data.rpartition(b"\r\n\r\n")
+    message = _plain(head, body, limits) if end else None
+    return message if message is not None else _lenient(data, limits)
+
+
+def _plain(head: bytes, body: bytes, limits: Limits) -> Request | Response | None:
+    """A message where each line is written as almost everyone writes it, so that nothing is looked at twice;
+    None for any other, which may still be one."""
+    if len(head) > limits.header or len(head) > limits.head:
+        return None
+    text = utf_8_decode(head, "surrogateescape", True)[0]
+    if "\t" in text or text[-1:] == " ":
+        return None
+    parts = _split_names(text)
+    # What the names did not part is a line end of another kind, a folded line, or one without colon or value.
+    rest = "".join(parts)
+    if "\n" in rest or "\r" in rest:
+        return None
+    names, values = parts[1::2], parts[2::2]
+    if len(names) > limits.headers:
+        return None
+    if not _all_canonical(names):
+        if not all(map(is_token, names)):
+            return None
+        names = list(map(canonical, names))
+    try:
+        if values[names.index("Content-Length")] != str(len(body)):
+            return None
+    except ValueError:
+        pass
+    words = parts[0].split(" ", 2)
+    if len(words) == 3:
+        first, second, third = words
+        if third == "SIP/2.0" and first in METHODS and len(second) <= limits.uri:
+            return Request(first, second, names, values, body)
+        if first == "SIP/2.0" and second in _STATUSES:
+            return Response(int(second), third, names, values, body)
+    return None
+
+
+def _lenient(data: bytes, limits: Limits) -> Request | Response:
+    """A message however it is written, with the first fault that can be answered; ParseError."""
+    fault: tuple[int, str] | None = None
+    data = data.lstrip(b"\r\n")
     if not data:
         raise ParseError("empty", 0, "nothing but line ends")
-    fault: tuple[int, str] | None = None
     end = data.find(b"\r\n\r\n")
     if end >= 0:
         start_of_body = end + 4
@@ -36,57 +82,25 @@ def parse(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | Response:
     if end > limits.head:
         raise ParseError("head too long", limits.head, f"{end} bytes of header")
     text = data[:end].decode("utf-8", "surrogateescape")
-    lines = text.split("\r\n")
-    bare = "".join(lines)
-    names: list[str] | None = None
-    if "\n" not in bare and "\r" not in bare:
-        # Most messages are written as everyone writes them: then nothing is looked at twice.
-        if len(lines) <= limits.headers + 1 and len(text) <= limits.header:
-            names, values = _plain_headers(text, lines)
-    else:
+    bare = text.replace("\r\n", "")
+    if "\n" in bare or "\r" in bare:
         if b"\r\n\r\n" in data:
             # Other parsers may cut such a line elsewhere, so it must not be passed on.
             fault = (400, "bare CR or LF in the header")
         text = _LINE_END.sub("\r\n", text)
-    if names is None:
-        if "\r\n " in text or "\r\n\t" in text:
-            text = _FOLD.sub(" ", text)
-        lines = text.split("\r\n")
-        names, values, fault = _headers(text, lines, fault, limits)
+    text = _FOLD.sub(" ", text)
+    lines = text.split("\r\n")
+    names, values, fault = _headers(text, lines, fault, limits)
     body = data[start_of_body:]
     if "Content-Length" in names:
-        digits = values[names.index("Content-Length")]
-        length = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else parse_number(digits)
+        length = parse_number(values[names.index("Content-Length")])
         if length is None:
             fault = fault or (400, "Content-Length is no number")
         elif length < len(body):
             body = body[:length]
         elif length > len(body):
             fault = fault or (400, "body shorter than Content-Length")
-    words = lines[0].split(" ")
-    if len(words) == 3 and words[2] == "SIP/2.0" and words[0] in METHODS and len(words[1]) <= limits.uri:
-        return Request(words[0], words[1], names, values, body, fault)
     return _message(lines[0], names, values, body, fault, limits)
-
-
-def _plain_headers(text: str, lines: list[str]) -> tuple[list[str] | None, list[str]]:
-    """Names and values where each line is `Name: value`; None where one is not."""
-    if "\t" in text or " \r\n" in text or ":  " in text or text[-1:] == " ":
-        return None, []
-    names: list[str] = []
-    values: list[str] = []
-    known = CANONICAL
-    for line in islice(lines, 1, None):
-        name, colon, value = line.partition(": ")
-        try:
-            names.append(known[name])
-        except KeyError:
-            if not colon or not is_token(name):
-                return None, []
-            names.append(canonical(name))
-        values.append(value)
-    # Nothing behind the name may be a line without colon.
-    return (None, []) if "" in values else (names, values)
 
 
 def _headers(

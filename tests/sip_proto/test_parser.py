@@ -101,6 +101,33 @@ def test_any_bytes_give_a_message_or_a_parse_error(data: bytes) -> None:
             assert parse(message.to_bytes()).to_bytes() == message.to_bytes()
 
 
+LINES = (
+    *("Via: SIP/2.0/UDP h", "v: SIP/2.0/UDP i", "Subject: a: b", "Subject:", "X-Own: 1 "),
+    *("X: \t2", " folded: 3", "no colon"),
+)
+ENDS = ("\r\n", "\r\n\r\n", "\n", "\r")
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=5), st.sampled_from(ENDS), st.integers(0, 9))
+@example(["Subject: a"], "\r\n\r\n", 4)
+@example([f"{'N' * 40}: 1"], "\r\n", 4)
+@example([f"X: {'y' * 4_100}"], "\r\n", 4)
+@example(["X: 1"] * 129, "\r\n", 4)
+@example(["X(: 1"], "\r\n", 4)
+def test_a_plain_message_reads_as_the_same_one_behind_a_line_end(lines: list[str], end: str, length: int) -> None:
+    for start in ("OPTIONS sip:h SIP/2.0", "SIP/2.0 200 OK", "sip/2.0 200 OK", "OPTIONS  sip:h SIP/2.0", "OPTIONS"):
+        data = "\r\n".join((start, f"Content-Length: {length}", *lines, "X: 1")).encode() + end.encode() + b"body"
+        read = []
+        for candidate in (data, b"\r\n" + data):
+            try:
+                message = parse(candidate)
+            except ParseError as error:
+                read.append((error.kind, None))
+            else:
+                read.append((message.start_line(), message.names, message.values, message.body, message.fault))
+        assert read[0] == read[1]
+
+
 def test_small_limits_hold() -> None:
     with pytest.raises(ParseError):
         parse(request_bytes(), Limits(message=100))
