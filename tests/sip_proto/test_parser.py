@@ -117,7 +117,7 @@ ENDS = ("\r\n", "\r\n\r\n", "\n", "\r")
 def test_a_plain_message_reads_as_the_same_one_behind_a_line_end(lines: list[str], end: str, length: int) -> None:
     for start in ("OPTIONS sip:h SIP/2.0", "SIP/2.0 200 OK", "sip/2.0 200 OK", "OPTIONS  sip:h SIP/2.0", "OPTIONS"):
         data = "\r\n".join((start, f"Content-Length: {length}", *lines, "X: 1")).encode() + end.encode() + b"body"
-        read = []
+        read: list[object] = []
         for candidate in (data, b"\r\n" + data):
             try:
                 message = parse(candidate)
