@@ -41,7 +41,7 @@ def perform(test, cut=None, steps=None):
             due = run.session.next_deadline()
             assert ([] if due is None else [{"due_ms": str(due // 1000)}]) == expect["timers"]
         if "state" in expect:
-            assert {name: getattr(run.session, name) for name in expect["state"]} == expect["state"]
+            assert {name: getattr(run, name) for name in expect["state"]} == expect["state"]
         if "close" in expect:
             assert run.session.next_deadline() is None
 
@@ -183,6 +183,23 @@ def test_a_frame_and_its_meaning_in_both_codecs(name):
     if "missing" in test:
         found = missing(message)
         assert (found and found.name) == test["missing"]
+
+
+@pytest.mark.parametrize("name", [name for name in TESTS if name.startswith("tlib.session.resume-")])
+def test_what_a_story_of_resume_says_in_both_codecs(name):
+    for step in TESTS[name]["steps"]:
+        data = octets_of(step["in"]) if "in" in step else b""
+        frames = [bytes.fromhex(one["hex"]) for one in step["expect"].get("out", ()) if "hex" in one]
+        while data and step["expect"].get("close") != "malformed":
+            frames.append(data[: frame_length(data)])
+            data = data[frame_length(data) :]
+        for frame in frames:
+            message = decode(frame)
+            assert spec_decode(frame) == message
+            assert encode(message) == frame
+            second = (message.id, message.ref, {key: plain(value) for key, value in message.attributes.items()})
+            assert theirs(frame) == second
+            assert second_codec.encode(second) == frame
 
 
 @pytest.mark.parametrize("name", REFUSED)

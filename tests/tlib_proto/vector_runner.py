@@ -1,9 +1,10 @@
 """Runs a vector against a session: its steps, with the peer's octets cut in some way."""
 
 from tlib_proto.codec import encode
-from tlib_proto.constants import ATTRIBUTE_NAMES
+from tlib_proto.constants import ATTRIBUTE_NAMES, Attribute
 from tlib_proto.hello import hello_message
 from tlib_proto.records import Ended, Greeted, Hello, Incoming, Linked, Message, Unknown, Write
+from tlib_proto.resume import read_position
 from tlib_proto.session import ClientSession, ServerSession
 
 HELLO = Hello(application="desk", role="desktop")
@@ -51,6 +52,16 @@ def message_of(given):
     return Message(given["id"], given["ref"], {one["id"]: value_of(one) for one in given["attributes"]})
 
 
+def hello_of(given):
+    """A Hello from JSON."""
+    more = {"capabilities": pairs_of(given.get("capabilities", ()))}
+    if "versions" in given:
+        more["versions"] = tuple(given["versions"])
+    if "resume" in given:
+        more["resume"] = text_of(given["resume"])
+    return Hello(**{**given, **more})
+
+
 def us(ms):
     return int(ms) * 1_000
 
@@ -61,11 +72,14 @@ class Run:
     def __init__(self, setup, cut=None):
         self.cut = cut or (lambda data: [data])
         self.side = setup["side"]
+        self.position = None
+        self.resumed = False
         keepalive_us = us(setup.get("keepalive_ms", "0"))
         if self.side == "server":
             self.session = ServerSession(0, keepalive_us=keepalive_us)
         else:
-            self.session = ClientSession(0, HELLO, keepalive_us=keepalive_us)
+            self.hello = hello_of({"application": "desk", "role": "desktop", **setup.get("hello", {})})
+            self.session = ClientSession(0, self.hello, keepalive_us=keepalive_us)
         if setup["state"] == "open":
             self._open()
 
@@ -87,8 +101,22 @@ class Run:
             self.session.handle_timeout(now, out)
         else:
             self._call(now, dict(step["call"]), out)
+        for output in out:
+            self._note(output)
         written = b"".join(o.data for o in out if isinstance(o, Write))
         return written, [o for o in out if not isinstance(o, Write)]
+
+    @property
+    def resume(self):
+        return self.session.resume
+
+    def _note(self, output):
+        if isinstance(output, Greeted):
+            place = read_position(output.hello.resume)
+            self.position = None if place is None else [str(number) for number in place]
+        elif isinstance(output, Linked):
+            wanted = self.hello.resume
+            self.resumed = wanted != "" and output.message.text(Attribute.Resume) == wanted
 
     def _call(self, now, given, out):
         name = given.pop("name")
@@ -99,7 +127,7 @@ class Run:
             keepalive = given.get("keepalive_ms")
             session.accept(
                 now,
-                {},
+                {one["id"]: value_of(one) for one in given.get("attributes", ())},
                 out,
                 None if keepalive is None else us(keepalive),
                 us(given.get("keepalive_remote_ms", "0")),
@@ -126,10 +154,7 @@ def expected(step):
     expect = step["expect"]
     found = []
     if "greeted" in expect:
-        said = expect["greeted"]
-        lists = {"versions": tuple(said["versions"]), "capabilities": pairs_of(said.get("capabilities", ()))}
-        hello = {**said, **lists}
-        found.append(("greeted", Hello(**hello)))
+        found.append(("greeted", hello_of(expect["greeted"])))
     if "linked" in expect:
         found.append(("linked", message_of(expect["linked"])))
     for one in expect.get("events", ()):

@@ -2,8 +2,10 @@
 
 from tests.tlib_proto.vector_parts import (
     given,
+    integer,
     message,
     octets,
+    opaque,
     pairs,
     raw_attribute,
     raw_frame,
@@ -667,4 +669,219 @@ story(
 )
 story(
     "closed", "a host that closes", call("close", text="done", expect=DROPPED), setup=SERVER_OPEN, section=11
+)
+
+# -- resume
+
+HERE, THERE = "0000000000000065-000000000000001f", "0000000000000065-0000000000000022"
+CAN = pairs(A.Capabilities, ("resume", integer(1)))
+GRANTED = pairs(A.Capabilities, ("resume", integer(30)))
+COMES_BACK = {
+    **CLIENT,
+    "hello": {"session_id": "s-1", "resume": HERE, "capabilities": [["resume", {"int": 1}]]},
+}
+SESSION_1, SESSION_2 = text(A.SessionID, "s-1"), text(A.SessionID, "s-2")
+LOST, _ = hello(SESSION_1, text(A.Resume, HERE), CAN)
+LOST_MEANING = {**GREETED, "session_id": "s-1", "resume": HERE, "capabilities": [["resume", {"int": 1}]]}
+RESUMED = {"resume": HERE, "resumed": True}
+ANEW = {"resumed": False}
+
+
+def linked(*said):
+    """EventLinkConnected, what it means, and the host's call that writes it."""
+    frame, meaning = message(M.EventLinkConnected, 1, *said)
+    return frame, meaning, call("accept", attributes=meaning["attributes"], expect={"out": wrote(frame)})
+
+
+def numbered(number, dn="1001"):
+    """An event of that number."""
+    return message(
+        M.EventRinging, 0, text(A.ThisDN, dn), u64(A.ServerStartTime, 0x65), u64(A.EventSequenceNumber, number)
+    )
+
+
+PLACE = (u64(A.ServerStartTime, 0x65), u64(A.EventSequenceNumber, 0x1F))
+GRANT = linked(SESSION_1, GRANTED, *PLACE)
+GOES_ON = linked(SESSION_1, GRANTED, text(A.Resume, HERE), *PLACE)
+BEGINS_ANEW = linked(
+    SESSION_2, GRANTED, u64(A.ServerStartTime, 0x65), u64(A.EventSequenceNumber, 0x22)
+)
+MISSED, MISSED_MEANING = numbered(0x21)
+NEXT, NEXT_MEANING = numbered(0x22)
+asks, _ = hello(CAN)
+
+story(
+    "resume-granted",
+    "a server keeps a lost session for half a minute",
+    came(asks, greeted={**GREETED, "capabilities": [["resume", {"int": 1}]]}, state={"position": None}),
+    GRANT[2],
+)
+story(
+    "resume-granted-client",
+    "the first position of a client is that of EventLinkConnected",
+    call("start", expect={"out": wrote(asks)}),
+    came(GRANT[0], linked=GRANT[1], state={"resume": HERE, **ANEW}),
+    came(NEXT, at=1, events=[NEXT_MEANING], state={"resume": THERE}),
+    setup={**CLIENT, "hello": {"capabilities": [["resume", {"int": 1}]]}},
+)
+story(
+    "resume-goes-on",
+    "a session goes on: what was missed follows, under the numbers that it had",
+    came(LOST, greeted=LOST_MEANING, state={"position": ["101", "31"]}),
+    GOES_ON[2],
+    call("send", message=MISSED_MEANING, expect={"out": wrote(MISSED)}),
+    call("send", message=NEXT_MEANING, expect={"out": wrote(NEXT)}),
+)
+story(
+    "resume-goes-on-client",
+    "the other side of it: Resume is repeated, and each missed event moves the position",
+    call("start", expect={"out": wrote(LOST)}),
+    came(GOES_ON[0], linked=GOES_ON[1], state=RESUMED),
+    came(MISSED, at=1, events=[MISSED_MEANING], state={"resume": "0000000000000065-0000000000000021"}),
+    came(NEXT, at=2, events=[NEXT_MEANING], state={"resume": THERE}),
+    setup=COMES_BACK,
+)
+story(
+    "resume-one-segment",
+    "EventLinkConnected and what was missed in one piece",
+    call("start", expect={"out": wrote(LOST)}),
+    came(
+        GOES_ON[0] + MISSED + NEXT,
+        linked=GOES_ON[1],
+        events=[MISSED_MEANING, NEXT_MEANING],
+        state={"resume": THERE, "resumed": True},
+    ),
+    setup=COMES_BACK,
+    flags=["Chunking"],
+)
+story(
+    "resume-lost-again",
+    "lost before anything was missed: the position is where it was",
+    call("start", expect={"out": wrote(LOST)}),
+    came(GOES_ON[0], linked=GOES_ON[1], state=RESUMED),
+    call("close", at=1, text="lost", expect={**DROPPED, "state": {"resume": HERE}}),
+    setup=COMES_BACK,
+)
+story(
+    "resume-refused",
+    "a session that the server does not know, or not for this client: it begins anew, it is no error",
+    came(LOST, greeted=LOST_MEANING, state={"position": ["101", "31"]}),
+    BEGINS_ANEW[2],
+)
+story(
+    "resume-refused-client",
+    "the other side of it: another SessionID and no Resume",
+    call("start", expect={"out": wrote(LOST)}),
+    came(BEGINS_ANEW[0], linked=BEGINS_ANEW[1], state={"resume": THERE, **ANEW}),
+    setup=COMES_BACK,
+)
+expired = linked(SESSION_2, *PLACE[:1], u64(A.EventSequenceNumber, 0x22))
+story(
+    "resume-expired",
+    "a session that was kept for a while and no longer; the new one is not kept",
+    came(LOST, greeted=LOST_MEANING, state={"position": ["101", "31"]}),
+    expired[2],
+)
+story(
+    "resume-expired-client",
+    "the other side of it",
+    call("start", expect={"out": wrote(LOST)}),
+    came(expired[0], linked=expired[1], state={"resume": THERE, **ANEW}),
+    setup=COMES_BACK,
+)
+for what, said in (
+    ("same-session", (SESSION_1, GRANTED, *PLACE)),
+    ("another-position", (SESSION_1, GRANTED, text(A.Resume, THERE), *PLACE)),
+    ("empty", (SESSION_1, GRANTED, text(A.Resume, ""), *PLACE)),
+    ("another-type", (SESSION_1, GRANTED, opaque(A.Resume, 1, bytes(4)), *PLACE)),
+):
+    odd = linked(*said)
+    story(
+        f"resume-not-repeated-{what}",
+        "only a Resume with the client's own position says that the session goes on",
+        call("start", expect={"out": wrote(LOST)}),
+        came(odd[0], linked=odd[1], state={"resume": HERE, **ANEW}),
+        setup=COMES_BACK,
+    )
+restarted = linked(
+    SESSION_2, GRANTED, u64(A.ServerStartTime, 0x66), u64(A.EventSequenceNumber, 0)
+)
+story(
+    "resume-restarted-client",
+    "a server that has started since: its numbers begin again",
+    call("start", expect={"out": wrote(LOST)}),
+    came(restarted[0], linked=restarted[1], state={"resume": "0000000000000066-0000000000000000", **ANEW}),
+    setup=COMES_BACK,
+)
+refusal, refusal_meaning = message(M.EventError, 1, u32(A.ErrorCode, 1158), text(A.ErrorMessage, "no"))
+story(
+    "resume-no-proof",
+    "a client that has a position and no proof is refused as any other",
+    call("start", expect={"out": wrote(LOST)}),
+    came(refusal, events=[refusal_meaning], close="refused", state={"resume": ""}),
+    setup=COMES_BACK,
+)
+for what, value, place in (
+    ("lowest", "0" * 16 + "-" + "0" * 16, ["0", "0"]),
+    ("highest", "f" * 16 + "-" + "f" * 16, [str((1 << 64) - 1)] * 2),
+    ("empty", "", None),
+    ("number", "31", None),
+    ("short", HERE[:-1], None),
+    ("long", HERE + "0", None),
+    ("upper-case", HERE.upper(), None),
+    ("no-hyphen", HERE.replace("-", "0"), None),
+    ("two-hyphens", HERE.replace("-", "--")[:33], None),
+    ("not-hex", HERE.replace("f", "g"), None),
+    ("other-digits", HERE.replace("6", "\u0666"), None),
+    ("line-end", HERE + "\n", None),
+    ("blank", " " + HERE, None),
+    ("not-utf-8", b"\xff" + HERE.encode()[1:], None),
+    ("far-too-long", "0" * 3000, None),
+):
+    frame, _ = hello(SESSION_1, text(A.Resume, value))
+    if isinstance(value, bytes):
+        value = {"hex": value.hex()}
+    said = {"session_id": "s-1", **({"resume": value} if value else {})}
+    story(
+        f"resume-text-{what}",
+        "a position" if place else "a text that is no position is as good as none: the session begins anew",
+        came(frame, greeted={**GREETED, **said}, state={"position": place}),
+        BEGINS_ANEW[2] if place is None else linked(SESSION_1, text(A.Resume, value))[2],
+        flags=["Undecodable"] if what == "not-utf-8" else ["Limit"] if what in ("lowest", "highest") else [],
+    )
+frame, _ = hello(SESSION_1, u32(A.Resume, 31))
+story(
+    "resume-type",
+    "Resume of a foreign type is as good as none",
+    came(frame, greeted={**GREETED, "session_id": "s-1"}, state={"position": None}),
+    BEGINS_ANEW[2],
+)
+frame, _ = hello(text(A.Resume, HERE))
+story(
+    "resume-no-session",
+    "a position of no session",
+    came(frame, greeted={**GREETED, "resume": HERE}, state={"position": ["101", "31"]}),
+    BEGINS_ANEW[2],
+)
+twice = raw_frame(
+    M.RequestRegisterClient,
+    1,
+    *(
+        packed
+        for packed, _ in (
+            text(A.ProtocolVersion, "1"),
+            text(A.ApplicationName, "desk"),
+            text(A.Role, "desktop"),
+            text(A.Resume, HERE),
+            text(A.Resume, THERE),
+        )
+    ),
+)
+story(
+    "resume-twice",
+    "two positions: a malformed frame",
+    came(twice, out=error(1, 53), close="malformed"),
+    result="invalid",
+    section=7,
+    flags=["Duplicate"],
 )
