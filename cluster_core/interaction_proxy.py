@@ -1,68 +1,399 @@
-"""Interaction Proxy: the events of this node's calls for reporting, each interaction whole to one client (seed).
+"""Interaction Proxy: the events of this node's calls for reporting, each interaction whole to one session (seed).
 
-An interaction goes to the session that has the fewest. Every client of the pool hears of its own alone.
+An interaction is a call with its consultation calls and whatever they merge into. It belongs to one session of the pool
+for as long as that can resume: what the session is told is numbered and kept, and told again from where it was.
+Decision 0013 says what the sources leave open.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
+import msgspec
+
+from cluster_core.backlog import Backlog
 from cluster_core.clients import Client, Clients
 from cluster_core.core import Core
-from cluster_core.outputs import AnyOutput
-from cluster_core.records import InteractionRecord
-from tlib_proto import Attribute, Message, MessageType
+from cluster_core.edge import Edge
+from cluster_core.outputs import AnyOutput, Fault, Subsystem
+from cluster_core.records import CallRecord, InteractionRecord, ReportingRecord
+from cluster_core.reporting import SEQUENCE_ID, Asked, Status, narrowed, read, sequence_id
+from cluster_core.requests import Requests
+from cluster_core.rights import Condition
+from tlib_proto import Attribute, KVValue, Message, MessageType, Value, encode, replace
+
+
+class CallTable(Protocol):
+    """The calls of this node, as Interaction Proxy sees them."""
+
+    calls: dict[int, CallRecord]
+
+    def picture(self, now: int, call: CallRecord) -> Message:
+        """EventCallCreated of a call that is under way, with its parties."""
+
+
+class Session(msgspec.Struct):
+    """A reporting session: its stream (0: it lost its own), the next event that leaves on it, its calls."""
+
+    record: ReportingRecord
+    conn: int = 0
+    sent: int = 0
+    calls: dict[int, None] = {}
 
 
 class InteractionProxy:
-    """The pool of reporting sessions, and which session has which interaction."""
+    """The pool of reporting sessions, and which of them has which interaction."""
 
-    def __init__(self, core: Core, clients: Clients) -> None:
+    def __init__(self, core: Core, edge: Edge, requests: Requests, clients: Clients) -> None:
         self._core = core
+        self._edge = edge
+        self._requests = requests
         self._clients = clients
-        self._pool: dict[str, tuple[int, dict[int, None]]] = {}
+        self.calls: CallTable
+        self.backlog = Backlog(core)
+        self._sessions: dict[str, Session] = {}
+        self._by_name: dict[tuple[str, bool, str], str] = {}
+        self._by_conn: dict[int, str] = {}
 
-    def accepted(self, client: Client) -> None:
-        """A reporting client has connected: its session takes part."""
-        self._pool[client.session_id] = (client.conn, {})
+    def status(self) -> dict[str, int]:
+        """What an operator sees of reporting: sessions, those without a connection, what is kept for them."""
+        sessions = self._sessions.values()
+        return {
+            "sessions": len(sessions),
+            "away": sum(not session.conn for session in sessions),
+            "events": len(self._core.store.rows("backlog")),
+            "octets": sum(self.backlog.octets(session.record) for session in sessions),
+        }
 
-    def gone(self, client: Client) -> None:
-        """A reporting client is gone, and what it alone was to hear."""
-        _, interactions = self._pool.pop(client.session_id)
-        for conn_id in interactions:
-            self._core.store.drop("interactions", conn_id)
+    # what clients say
 
     def request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
-        """RequestPrivateService opens the session by name; RequestQueryServer is answered as everywhere."""
+        """RequestPrivateService opens, resumes, acknowledges or ends a session; RequestQueryServer as everywhere."""
         if message.id == MessageType.RequestQueryServer:
             self._clients.answer_server_info(now, client.conn, message.ref, out)
             return
-        status = (("session-status", "active"), ("events-in-cache", 0))
-        done = Message(
-            MessageType.EventACK, 0, {Attribute.UserEvent: message.id, Attribute.Extensions: status}
-        )
-        self._clients.answer(now, client.conn, message.ref, done, out)
+        limits = self._core.limits
+        pairs = message.pairs(Attribute.Extensions)
+        names = (self._core.settings.name, self._core.name)
+        asked = read(pairs, *names, limits.name_chars, limits.reporting_filter_keys)
+        mine = self._sessions.get(self._by_conn.get(client.conn, ""))
+        if isinstance(asked, str):
+            self._refuse(now, client, message, asked, out)
+        elif asked.ends or asked.acknowledged is not None:
+            if mine is None:
+                self._refuse(now, client, message, "SessionId", out)
+            elif asked.ends:
+                self._answer(now, client, message, Status.ENDED, 0, out)
+                self._end(now, mine, "its client ended it", out)
+            else:
+                self.backlog.drop(mine.record, min(mine.sent, (asked.acknowledged or 0) + 1))
+                self._answer(now, client, message, Status.ACTIVE, _kept(mine), out)
+        elif mine is not None and not asked.name:
+            self._answer(now, client, message, Status.ACTIVE, _kept(mine), out)
+        else:
+            self._open(now, client, mine, asked, message, out)
+
+    def gone(self, now: int, client: Client, out: list[AnyOutput]) -> None:
+        """A reporting client is gone: its session waits for it, if it bears a name."""
+        key = self._by_conn.pop(client.conn, None)
+        if key is None:
+            return
+        session = self._sessions[key]
+        session.conn = 0
+        self._core.arm("replay", key, None)
+        if not session.record.name:
+            self._end(now, session, "its client is gone", out)
+            return
+        session.record.away_us = self._core.wall_us(now)
+        self._core.store.put("reporting", key, session.record)
+        self._core.arm("reporting", key, now + self._core.limits.backlog_us)
+
+    def away_timeout(self, now: int, key: str, out: list[AnyOutput]) -> None:
+        """A session was away for too long, or more happened meanwhile than is kept."""
+        self._end(now, self._sessions[key], "it cannot be resumed any more", out)
+
+    def replay_timeout(self, now: int, key: str, out: list[AnyOutput]) -> None:
+        """Tell a session more of what is kept for it, unless its client still has to read what it was sent."""
+        session, limits = self._sessions[key], self._core.limits
+        record, octets = session.record, 0
+        if self._clients.is_behind(session.conn):
+            self._core.arm("replay", key, now + limits.bulk_wait_us)
+            return
+        while session.sent < record.next and octets < limits.backlog_bytes_at_once:
+            # whenever it happened, it leaves now
+            frame = replace(self.backlog.frame(record, session.sent), self._edge.stamps.place())
+            self._edge.send_frame(now, (session.conn,), frame, out)
+            session.sent += 1
+            octets += len(frame)
+        if not record.name:
+            self.backlog.drop(record, session.sent)
+        if session.sent < record.next:
+            self._core.arm("replay", key, now + 1)
+
+    # what calls say
 
     def call_created(self, now: int, conn_id: int, main: int, event: Message, out: list[AnyOutput]) -> None:
-        """A call begins: its interaction goes to the session that has the fewest, a consultation to its call's."""
-        if not self._pool:
-            return
+        """A call begins: it belongs to the interaction of the call `main`, or is one of its own."""
         known = self._core.store.get("interactions", main)
-        session = min(self._pool, key=lambda name: len(self._pool[name][1])) if known is None else known.session_id
-        conn, interactions = self._pool[session]
-        interactions[conn_id] = None
-        self._core.store.put("interactions", conn_id, InteractionRecord(conn_id, session))
-        self._clients.deliver(now, (conn,), event, None, out)
+        if known is None:
+            session = self._least(self._sessions.values())
+            if session is not None:
+                self._assign(session, conn_id, conn_id)
+                self._tell(now, session, event, out)
+        else:
+            session = self._sessions[known.session_id]
+            self._assign(session, conn_id, known.interaction)
+            self._tell(now, session, event, out)
 
     def call_event(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
         """A T-Event of a call, to the session that has its interaction."""
         record = self._core.store.get("interactions", conn_id)
-        if record is not None:
-            self._clients.deliver(now, (self._pool[record.session_id][0],), event, None, out)
+        if record is None:
+            return
+        before = event.number(Attribute.PreviousConnID)
+        if event.id == MessageType.EventPartyChanged and before:
+            other = self._core.store.get("interactions", before)
+            if other is not None and other.interaction != record.interaction:
+                self._merge(now, other, record, event, out)
+        self._tell(now, self._sessions[record.session_id], event, out)
 
     def call_deleted(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
-        """A call is over, and with it its interaction."""
+        """A call is over."""
         record = self._core.store.get("interactions", conn_id)
         if record is not None:
-            conn, interactions = self._pool[record.session_id]
-            del interactions[conn_id]
+            session = self._sessions[record.session_id]
+            self._unassign(session, conn_id)
+            self._tell(now, session, event, out)
+
+    def check(self) -> None:
+        """Assert that sessions, interactions, calls and what is kept fit together."""
+        rows = self._core.store.rows("interactions")
+        assert all(conn_id in self.calls.calls for conn_id in rows), "a call that ended is still somebody's"
+        assert len(rows) == sum(len(session.calls) for session in self._sessions.values()), "interactions"
+        for key, session in self._sessions.items():
+            assert all(rows[conn_id].session_id == key for conn_id in session.calls), f"calls of {key}"
+            assert session.conn == 0 or self._by_conn[session.conn] == key, f"stream of {key}"
+            assert session.record.first <= session.sent <= session.record.next, f"place of {key}"
+        assert list(self._core.store.rows("reporting")) == list(self._sessions), "sessions"
+        self.backlog.check({key: session.record for key, session in self._sessions.items()})
+
+    # sessions
+
+    def _open(
+        self, now: int, client: Client, mine: Session | None, asked: Asked, message: Message, out: list[AnyOutput]
+    ) -> None:
+        """A session begins, or goes on on this stream: the answer first, then what is kept, then what happens."""
+        name = (client.application, client.proven, asked.name)
+        session = self._sessions.get(self._by_name.get(name, ""))
+        if session is None and asked.name and not self._room(now, out):
+            self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
+            return
+        if mine is not None and mine is not session:
+            self._end(now, mine, "its client opened another one", out)
+        status, lost = Status.NEW, 0
+        if session is None:
+            session = self._begin(now, client, asked)
+        else:
+            self._detach(now, session, client, out)
+            status, lost = self._place(session, asked)
+        record = session.record
+        record.wants, record.snapshot, record.away_us, record.lost = asked.wants, asked.snapshot, 0, 0
+        self._core.store.put("reporting", record.session_id, record)
+        shown = list(session.calls) if status is Status.GAP and record.snapshot else []
+        if record.snapshot:
+            for conn_id in [number for number in self.calls.calls if not self._is_assigned(number)]:
+                main = self.calls.calls[conn_id].main
+                self._assign(session, conn_id, main if main in session.calls else conn_id)
+                shown.append(conn_id)
+        self._show(now, session, shown, out)
+        follow = record.next - session.sent
+        pictures = min(len(shown), follow)
+        self._answer(now, client, message, status, follow - pictures, out, pictures, lost)
+        session.conn = client.conn
+        self._by_conn[client.conn] = record.session_id
+        self.replay_timeout(now, record.session_id, out)
+
+    def _begin(self, now: int, client: Client, asked: Asked) -> Session:
+        """A new session; it numbers from the time on, so that its numbers are never those of an earlier one."""
+        key = self._core.ids.session_id()
+        begun = max(1, self._core.wall_us(now))
+        record = ReportingRecord(key, asked.name, client.application, client.proven, begun, begun, begun)
+        session = self._sessions[key] = Session(record, sent=begun)
+        if asked.name:
+            self._by_name[client.application, client.proven, asked.name] = key
+        return session
+
+    def _place(self, session: Session, asked: Asked) -> tuple[Status, int]:
+        """From where a session goes on, and how many events before that are lost; unknown for a place not its own."""
+        record = session.record
+        session.sent = record.first
+        if asked.after is None:
+            return (Status.GAP if record.lost else Status.RESUMED), record.lost
+        if not record.begun - 1 <= asked.after < record.next:
+            return Status.GAP, 0
+        session.sent = max(record.first, asked.after + 1)
+        lost = session.sent - asked.after - 1
+        return (Status.GAP if lost else Status.RESUMED), lost
+
+    def _detach(self, now: int, session: Session, client: Client, out: list[AnyOutput]) -> None:
+        """A session leaves the stream that it had, which is closed unless it is that of the same client."""
+        key, before, session.conn = session.record.session_id, session.conn, 0
+        self._core.arm("reporting", key, None)
+        self._core.arm("replay", key, None)
+        self._by_conn.pop(before, None)
+        if before not in (0, client.conn):
+            self._edge.close(now, before, "the client has connected again", out)
+
+    def _room(self, now: int, out: list[AnyOutput]) -> bool:
+        """Whether one more session may wait for its client; the one that is away for longest makes place."""
+        if len(self._by_name) < self._core.limits.reporting_sessions:
+            return True
+        away = [session for session in self._sessions.values() if session.record.away_us]
+        if not away:
+            return False
+        self._end(now, min(away, key=lambda session: session.record.away_us), "another one needs its place", out)
+        return True
+
+    def _end(self, now: int, session: Session, why: str, out: list[AnyOutput]) -> None:
+        """A session is over: its interactions go to others, which are told what they are first."""
+        record = session.record
+        key = record.session_id
+        del self._sessions[key]
+        self._by_name.pop((record.application, record.proven, record.name), None)
+        self._by_conn.pop(session.conn, None)
+        for timer in ("reporting", "replay"):
+            self._core.arm(timer, key, None)
+        self._core.store.drop("reporting", key)
+        self.backlog.forget(now, record, out)
+        if record.name:
+            text = f"a reporting session of {record.application} is over: {why}"
+            out.append(Fault(Subsystem.INTERACTION_PROXY, "reporting-session-over", text))
+        together: dict[int, list[int]] = {}
+        for conn_id in session.calls:
+            root = self._core.store.get("interactions", conn_id).interaction
             self._core.store.drop("interactions", conn_id)
-            self._clients.deliver(now, (conn,), event, None, out)
+            together.setdefault(root, []).append(conn_id)
+        for root, calls in together.items():
+            other = self._least(s for s in self._sessions.values() if s.record.snapshot)
+            if other is not None:
+                for conn_id in calls:
+                    self._assign(other, conn_id, root)
+                self._show(now, other, calls, out)
+
+    # interactions
+
+    def _least(self, sessions: Iterable[Session]) -> Session | None:
+        """The session that gets the next interaction: one that is there if any is, of these the one with the fewest."""
+        return min(sessions, key=lambda s: (s.conn == 0, len(s.calls)), default=None)
+
+    def _is_assigned(self, conn_id: int) -> bool:
+        return self._core.store.get("interactions", conn_id) is not None
+
+    def _assign(self, session: Session, conn_id: int, interaction: int) -> None:
+        session.calls[conn_id] = None
+        record = InteractionRecord(conn_id, session.record.session_id, interaction)
+        self._core.store.put("interactions", conn_id, record)
+
+    def _unassign(self, session: Session, conn_id: int) -> None:
+        del session.calls[conn_id]
+        self._core.store.drop("interactions", conn_id)
+
+    def _merge(
+        self, now: int, one: InteractionRecord, into: InteractionRecord, event: Message, out: list[AnyOutput]
+    ) -> None:
+        """Two interactions become one: the session that loses its own hears so, the other is shown the calls."""
+        source, target = self._sessions[one.session_id], self._sessions[into.session_id]
+        rows = self._core.store.rows("interactions")
+        moved = [conn_id for conn_id in source.calls if rows[conn_id].interaction == one.interaction]
+        for conn_id in moved:
+            if source is not target:
+                self._unassign(source, conn_id)
+                self._tell(now, source, self._moved(now, conn_id, event), out)
+            self._assign(target, conn_id, into.interaction)
+        if source is not target:
+            self._show(now, target, moved, out)
+
+    def _moved(self, now: int, conn_id: int, event: Message) -> Message:
+        """What a session hears of a call whose further events go to another one."""
+        return Message(
+            MessageType.EventCallDeleted,
+            0,
+            {
+                Attribute.CallUUID: self.calls.calls[conn_id].call_uuid,
+                Attribute.ConnID: conn_id,
+                Attribute.RefCallUUID: event.text(Attribute.CallUUID),
+                Attribute.Extensions: (("moved", 1),),
+                **self._edge.stamps.time(now),
+            },
+        )
+
+    # what sessions are told
+
+    def _show(self, now: int, session: Session, calls: Iterable[int], out: list[AnyOutput]) -> None:
+        for conn_id in calls:
+            self._tell(now, session, self.calls.picture(now, self.calls.calls[conn_id]), out)
+
+    def _tell(self, now: int, session: Session, event: Message, out: list[AnyOutput]) -> None:
+        """The next event of a session: kept if it may be asked for again, and sent unless others are before it."""
+        record = session.record
+        attributes = {**event.attributes, **self._edge.stamps.place()}
+        if record.wants is not None and Attribute.UserData in attributes:
+            attributes[Attribute.UserData] = narrowed(event.pairs(Attribute.UserData), record.wants)
+        number = (SEQUENCE_ID, sequence_id(record.next))
+        attributes[Attribute.Extensions] = (*event.pairs(Attribute.Extensions), number)
+        frame = encode(Message(event.id, 0, attributes))
+        leaves = session.conn != 0 and session.sent == record.next
+        if record.name or not leaves:
+            self.backlog.add(now, record, frame)
+        else:
+            self.backlog.skip(record)
+        if leaves:
+            session.sent = record.next
+            self._edge.send_frame(now, (session.conn,), frame, out)
+        self._bound(now, session, out)
+
+    def _bound(self, now: int, session: Session, out: list[AnyOutput]) -> None:
+        """Too much is kept: a session that is away ends if another one is there; else its oldest events are lost."""
+        record = session.record
+        keep_from = self.backlog.excess(now, record)
+        if keep_from == record.first:
+            return
+        if record.away_us and any(other.conn for other in self._sessions.values()):
+            self._core.arm("reporting", record.session_id, now)
+            return
+        unsent = max(0, keep_from - session.sent)
+        if unsent and not record.lost:
+            text = f"events of a reporting session of {record.application} are lost: more happened than is kept"
+            out.append(Fault(Subsystem.INTERACTION_PROXY, "reporting-events-lost", text, session.conn))
+        record.lost += unsent
+        session.sent = max(session.sent, keep_from)
+        self.backlog.drop(record, keep_from)
+
+    def _answer(
+        self,
+        now: int,
+        client: Client,
+        message: Message,
+        status: Status,
+        kept: int,
+        out: list[AnyOutput],
+        shown: int = 0,
+        lost: int = 0,
+    ) -> None:
+        """EventACK: what of the session follows, in the order of the numbers."""
+        pairs: list[tuple[str, KVValue]] = [("session-status", status.value), ("events-in-cache", kept)]
+        if shown:
+            pairs.append(("events-in-snapshot", shown))
+        if lost:
+            pairs.append(("events-lost", lost))
+        attributes: dict[int, Value] = {Attribute.UserEvent: message.id, Attribute.Extensions: tuple(pairs)}
+        self._clients.answer(now, client.conn, message.ref, Message(MessageType.EventACK, 0, attributes), out)
+
+    def _refuse(self, now: int, client: Client, message: Message, key: str, out: list[AnyOutput]) -> None:
+        attribute = f"Extensions, {key}"
+        self._requests.refuse(now, client.conn, message, Condition.INVALID_ATTRIBUTE, out, attribute=attribute)
+
+
+def _kept(session: Session) -> int:
+    return session.record.next - session.record.first

@@ -17,6 +17,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     resume_bytes: int = 2 * 1_048_576
     history_bytes: int = 8 * 1_048_576
     parked_sessions: int = 256
+    reporting_sessions: int = 16
+    reporting_filter_keys: int = 256
+    backlog_us: int = 3_600 * SECOND_US
+    backlog_bytes: int = 64 * 1_048_576
+    backlog_events: int = 200_000
+    backlog_bytes_at_once: int = 262_144
     bulk_dns_at_once: int = 500
     bulk_wait_us: int = 10 * MILLISECOND_US
     calls: int = 10_000

@@ -59,10 +59,11 @@ class ClusterNode:
         self.session_controller = SessionController(
             core, self._edge, self._requests, self._clients, _derived(seed, "digest")
         )
-        self.interaction_proxy = InteractionProxy(core, self._clients)
+        self.interaction_proxy = InteractionProxy(core, self._edge, self._requests, self._clients)
         self.smart_proxy = SmartProxy(core, self._edge, self._requests, self._clients)
         self.t_controller.calls = self.session_controller
         self.session_controller.calls.reporter = self.interaction_proxy
+        self.interaction_proxy.calls = self.session_controller.calls
         self.session_controller.calls.distributor = self.t_controller
         self.session_controller.delivery.locator = self.t_controller
         self.session_controller.passing.locator = self.t_controller
@@ -116,6 +117,9 @@ class ClusterNode:
             "ring": self.session_controller.delivery.ring_timeout,
             "route": self.session_controller.routing.route_timeout,
             "parting": self.session_controller.transfers.parting_timeout,
+            "reporting": self.interaction_proxy.away_timeout,
+            "replay": self.interaction_proxy.replay_timeout,
+            "backlog": self.interaction_proxy.backlog.timeout,
             "upstream": self.smart_proxy.dial_timeout,
             "name": self._naming.query_timeout,
             "lookup": self._naming.lookup_timeout,
@@ -168,6 +172,7 @@ class ClusterNode:
                 peer.name: "up" if peer.up else "cut" if peer.cut else "down" for peer in links.peers.values()
             },
             "smart_proxy_synchronised": self.smart_proxy.is_synchronised,
+            "reporting": self.interaction_proxy.status(),
             "counts": self.counts(),
         }
 
@@ -186,6 +191,7 @@ class ClusterNode:
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
             "parked": len(self._clients.parked),
+            "reported": len(self.store.rows("interactions")),
             "streams": len(self._edge.streams),
             "owned_dns": len(self.store.rows("dns")),
             "agents": len(self.store.rows("agents")),
@@ -199,6 +205,7 @@ class ClusterNode:
         check_transfers(self.session_controller.calls, self.session_controller.legs)
         check_streams(self.t_controller.streams, self.store)
         check_clients(self._clients, self._edge)
+        self.interaction_proxy.check()
 
     def _wall_clock(self, now: int, given: WallClock, out: list[AnyOutput]) -> None:
         self._core.wall_base_us = given.base_us

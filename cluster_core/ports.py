@@ -72,8 +72,6 @@ class Ports:
             return
         if client.role is ClientRole.PEER:
             self._t_controller.links.greeted(now, client, record, out)
-        elif client.role is ClientRole.REPORTING:
-            self._interaction_proxy.accepted(client)
 
     def _request(self, now: int, client: Client, record: Incoming, out: list[AnyOutput]) -> None:
         message = record.message
@@ -114,7 +112,7 @@ class Ports:
 
     def _left(self, now: int, conn: int, listener: str, client: Client | None, out: list[AnyOutput]) -> None:
         if client is not None and client.role is ClientRole.REPORTING:
-            self._interaction_proxy.gone(client)
+            self._interaction_proxy.gone(now, client, out)
         elif client is not None and listener == "tcontroller" and client.role is not ClientRole.PEER:
             self._t_controller.client_gone(now, client, out)
         elif listener.startswith("tcontroller"):

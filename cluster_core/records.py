@@ -154,7 +154,38 @@ class MarkRecord(msgspec.Struct, array_like=True):
 
 
 class InteractionRecord(msgspec.Struct, array_like=True):
-    """The reporting session that a call is assigned to."""
+    """The reporting session that a call is assigned to; calls of one interaction share `interaction`, a ConnID."""
 
     conn_id: int
     session_id: str
+    interaction: int = 0
+
+
+class ReportingRecord(msgspec.Struct, array_like=True):
+    """A session of the Interaction Proxy; `name` is the client's own, empty for one that ends with its connection.
+
+    Its events are numbered from `begun`; those from `first` on are kept, `next` is free. `wants` are the user-data keys
+    that it asked for, None for all; it lost its connection at `away_us` (0: it has one); `lost` events were dropped
+    before they left.
+    """
+
+    session_id: str
+    name: str
+    application: str
+    proven: bool
+    begun: int
+    first: int
+    next: int
+    wants: tuple[str, ...] | None = None
+    snapshot: bool = True
+    away_us: int = 0
+    lost: int = 0
+
+
+class BacklogRecord(msgspec.Struct, array_like=True):
+    """An event that a reporting session was or will be told, as the frame that left or was to leave."""
+
+    session_id: str
+    number: int
+    at_us: int
+    frame: bytes

@@ -18,12 +18,14 @@ from cluster_core.outputs import Change
 from cluster_core.packing import pack, unpacker
 from cluster_core.records import (
     AgentRecord,
+    BacklogRecord,
     CallRecord,
     DnRecord,
     InteractionRecord,
     MarkRecord,
     PartyRecord,
     RegistrationRecord,
+    ReportingRecord,
     SessionRecord,
 )
 from sip_proto import Dialog
@@ -50,6 +52,8 @@ TABLES: dict[str, Table] = {
     "owners": Table(OwnerRecord, 1, str),
     "marks": Table(MarkRecord, 1, str),
     "interactions": Table(InteractionRecord, 1, int),
+    "reporting": Table(ReportingRecord, 1, str),
+    "backlog": Table(BacklogRecord, 1, str),
 }
 
 _UNPACKERS = {name: unpacker(table.record) for name, table in TABLES.items()}

@@ -22,6 +22,7 @@ from tlib_proto import (
     CallType,
     DNRole,
     KVList,
+    KVValue,
     Message,
     MessageType,
     PartyState,
@@ -58,7 +59,7 @@ class Reporter(Protocol):
     """Interaction Proxy, as calls see it."""
 
     def call_created(self, now: int, conn_id: int, main: int, event: Message, out: list[AnyOutput]) -> None:
-        """A call begins; a consultation is about the call `main`, any other about none (0)."""
+        """A call begins, in the interaction of the call `main`, or for itself (0)."""
 
     def call_event(self, now: int, conn_id: int, event: Message, out: list[AnyOutput]) -> None:
         """A T-Event of a call."""
@@ -111,8 +112,10 @@ class Calls:
         )
         call.main = main
         self.calls[call.conn_id] = call
+        # what a DN that has a call begins beside it is likely to end in that one
+        beside = main or next((party.conn_id for party in self.on(ani)), 0)
         self.reporter.call_created(
-            now, call.conn_id, main, self._call_event(now, call, MessageType.EventCallCreated), out
+            now, call.conn_id, beside, self._call_event(now, call, MessageType.EventCallCreated), out
         )
         return call
 
@@ -359,6 +362,23 @@ class Calls:
         if call.user_data:
             attributes[Attribute.UserData] = call.user_data
         return attributes
+
+    def picture(self, now: int, call: CallRecord) -> Message:
+        """EventCallCreated of a call that is under way, for who hears of it from now on (keys of Extensions ours).
+
+        `snapshot` 1, `created-us` since 1970, `main` the ConnID of the call that a consultation is about; per party N
+        from 1 `dn-N`, `role-N` DNRole, `ps-N` PartyState, `other-N`.
+        """
+        pairs: list[tuple[str, KVValue]] = [("snapshot", 1), ("created-us", str(call.created_us))]
+        if call.main:
+            pairs.append(("main", f"{call.main:016x}"))
+        seen = [party for party in self.of(call) if party.kind in ON_SWITCH and party.state != NULL]
+        for n, party in enumerate(seen, 1):
+            pairs += [(f"dn-{n}", party.dn), (f"role-{n}", party.role), (f"ps-{n}", _shown(party.state))]
+            pairs.append((f"other-{n}", party.other_dn))
+        event = self._call_event(now, call, MessageType.EventCallCreated)
+        event.attributes[Attribute.Extensions] = tuple(pairs)
+        return event
 
     def _call_event(self, now: int, call: CallRecord, kind: MessageType) -> Message:
         return Message(kind, 0, self._attributes(now, call))

@@ -93,6 +93,7 @@ def test_a_party_that_has_not_dialled_yet_takes_no_requests():
     alone.phone("1001", PHONE)
     desk = alone.program("Desk", ClientRole.DESKTOP, "tcontroller", "1001")
     icon = alone.program("ICON", ClientRole.REPORTING, "iproxy")
+    icon.ask(MessageType.RequestPrivateService, PrivateMsgID=1)
     desk.send(MessageType.RequestMakeCall, ThisDN="1001", OtherDN="91")
     conn_id = icon.events[-1].number(Attribute.ConnID)
     data = (("k", "v"),)

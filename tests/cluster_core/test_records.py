@@ -5,6 +5,7 @@ import pytest
 
 from cluster_core.records import (
     AgentRecord,
+    BacklogRecord,
     Binding,
     CallRecord,
     CallView,
@@ -13,6 +14,7 @@ from cluster_core.records import (
     MarkRecord,
     PartyRecord,
     RegistrationRecord,
+    ReportingRecord,
     SessionRecord,
 )
 
@@ -46,6 +48,8 @@ RECORDS = [
     PartyRecord(1, 5, "1001", "extension", 2, 10, 3, "555", "8000", b"v=0", 1),
     MarkRecord(1_000),
     InteractionRecord(5, "s1"),
+    ReportingRecord("s1", "icon", "ICON", True, 1, 2, 9, ("skill",), False, 7, 1),
+    BacklogRecord("s1", 8, 3, b"\x00\xf4\x8f"),
 ]
 
 

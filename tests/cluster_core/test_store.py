@@ -10,12 +10,14 @@ from cluster_core.errors import LocalError
 from cluster_core.outputs import Change
 from cluster_core.records import (
     AgentRecord,
+    BacklogRecord,
     CallRecord,
     DnRecord,
     InteractionRecord,
     MarkRecord,
     PartyRecord,
     RegistrationRecord,
+    ReportingRecord,
     SessionRecord,
 )
 from cluster_core.store import TABLES, Store
@@ -50,6 +52,8 @@ EXAMPLES = {
     "owners": ("1001", OwnerRecord("n1", 1, How.SIP, 4)),
     "marks": ("ids", MarkRecord(1_000)),
     "interactions": (5, InteractionRecord(5, "s")),
+    "reporting": ("s", ReportingRecord("s", "icon\udcff", "ICON", True, 1, 2, 9)),
+    "backlog": ("s/0000000000000008", BacklogRecord("s", 8, 3, b"\x00\xf4\x8f")),
 }
 
 

@@ -728,9 +728,12 @@ class TestWhatGoesAway:
         busy, idle = (first, second) if first.events else (second, first)
         busy.disconnect()
         cluster.settle()
+        assert idle.names() == ["CallCreated"]
+        assert ("snapshot", 1) in idle.events[0].pairs(Attribute.Extensions)
+        idle.forget()
         route(router, conn_id, "1001")
         cluster.settle()
-        assert idle.names() == []
+        assert idle.names() == ["RouteUsed", "Diverted", "Ringing"]
         cluster.check()
 
     def test_a_cut_link_hides_the_dns_and_its_return_shows_them(self, cluster: Cluster) -> None:
