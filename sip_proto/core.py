@@ -1,5 +1,6 @@
 """What both halves of an Endpoint share: tables, requests that go out, legs that end."""
 
+import re
 from collections.abc import Sequence
 from copy import copy
 
@@ -13,6 +14,7 @@ from sip_proto.build import (
     request_bytes,
     response_bytes,
 )
+from sip_proto.credentials import UNTRIED, Keyring, Tries
 from sip_proto.dialog import Leg, apply_routes, lines, next_hop
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import NEW_FLOW, Flow, Flows, Hop
@@ -24,7 +26,7 @@ from sip_proto.session_timer import LEAST_S, check_interval
 from sip_proto.settings import EndpointSettings
 from sip_proto.tables import Input, LegState, State
 from sip_proto.timers import TimerTable
-from sip_proto.transactions import ClientTransaction, Purpose, ServerTransaction, Transactions
+from sip_proto.transactions import ClientTransaction, Purpose, Sent, ServerTransaction, Transactions
 from sip_proto.uri import Address, address_of, format_address, parse_uri
 
 # Timers of a leg, beside the two of a transaction: send our 2xx again, give up waiting for its ACK, send our reliable
@@ -34,6 +36,8 @@ ACK_TIMER = 3
 PROVISIONAL_TIMER = 4
 OFFER_TIMER = 5
 SESSION_TIMER = 6
+
+_SECRETS = re.compile(r"^(?:proxy-)?authorization:.*\r\n", re.IGNORECASE | re.MULTILINE)
 
 
 class Core:
@@ -72,6 +76,12 @@ class Core:
         self._supported_line = self._options(settings.reliable)
         self._timer_line = self._options(settings.reliable, timer=True)
         check_texts(settings.user_agent, settings.allow, *settings.supported)
+        # Of a seed of its own: what peers see of it tells nothing of branches and tags.
+        self._keyring = (
+            Keyring(seed + b" keyring", settings.accounts, settings.algorithms, settings.limits)
+            if settings.accounts
+            else None
+        )
 
     def _options(self, reliable: str, *, timer: bool = False) -> str:
         """Supported and Require lines of an INVITE (RFC 3262 section 4, RFC 4028 section 7.1)."""
@@ -191,7 +201,10 @@ class Core:
         body: bytes = b"",
         content_type: str = "",
         max_forwards: str = "70",
+        dialog: Dialog | None = None,
+        tries: Tries = UNTRIED,
     ) -> ClientTransaction:
+        """Send a request with the header lines `extra`, and with what is known for who has challenged us before."""
         invite = method == "INVITE"
         tx = ClientTransaction(
             self._handle(),
@@ -208,9 +221,35 @@ class Core:
         tx.transport = hop.transport
         tx.flow = hop.flow
         tx.name = hop.name
+        secrets = ""
+        if "uthorization:" in extra.lower():
+            # The program's own; who is challenged then is the program.
+            secrets = "".join(_SECRETS.findall(extra))
+        if self._keyring is not None and not secrets:
+            tx.sent = Sent(dialog, parts, extra, body, content_type, max_forwards, tries)
+            secrets = self._keyring.lines(hop.destination[0], method, parts.uri, body)
+            extra = secrets + extra
+        tx.secrets = secrets
         tx.data = request_bytes(method, parts, extra, body, content_type, max_forwards)
         self._tx.start(now, tx, out)
         return tx
+
+    def _parts_in(self, dialog: Dialog, flow: int) -> tuple[Hop, RequestParts, str]:
+        """Where the next request in a dialog goes, its parts and its branch (RFC 3261 section 12.2.1.1)."""
+        dialog.local_cseq += 1
+        uri, routes, first = apply_routes(dialog.remote_target, dialog.route_set)
+        hop = self._dialog_hop(dialog, first, flow)
+        branch = self._ids.branch()
+        parts = RequestParts(
+            uri,
+            self._via(hop, branch),
+            routes,
+            lines(dialog.local_uri, dialog.local_tag),
+            lines(dialog.remote_uri, dialog.remote_tag),
+            dialog.call_id,
+            dialog.local_cseq,
+        )
+        return hop, parts, branch
 
     def _in_dialog(
         self,
@@ -225,19 +264,7 @@ class Core:
         leg: int = 0,
         flow: int = 0,
     ) -> ClientTransaction:
-        dialog.local_cseq += 1
-        uri, routes, first = apply_routes(dialog.remote_target, dialog.route_set)
-        hop = self._dialog_hop(dialog, first, flow)
-        branch = self._ids.branch()
-        parts = RequestParts(
-            uri,
-            self._via(hop, branch),
-            routes,
-            lines(dialog.local_uri, dialog.local_tag),
-            lines(dialog.remote_uri, dialog.remote_tag),
-            dialog.call_id,
-            dialog.local_cseq,
-        )
+        hop, parts, branch = self._parts_in(dialog, flow)
         return self._start_client(
             now,
             out,
@@ -250,9 +277,13 @@ class Core:
             extra=extra + self._agent_line,
             body=body,
             content_type=content_type,
+            dialog=dialog,
         )
 
-    def _success_ack(self, dialog: Dialog, cseq: int, flow: int, body: bytes = b"") -> tuple[Hop, bytes]:
+    def _success_ack(
+        self, dialog: Dialog, cseq: int, flow: int, body: bytes = b"", secrets: str = ""
+    ) -> tuple[Hop, bytes]:
+        """The ACK to a 2xx, with the credentials of its INVITE (RFC 3261 section 13.2.2.4)."""
         uri, routes, first = apply_routes(dialog.remote_target, dialog.route_set)
         hop = self._dialog_hop(dialog, first, flow)
         parts = RequestParts(
@@ -264,7 +295,7 @@ class Core:
             dialog.call_id,
             cseq,
         )
-        return hop, request_bytes("ACK", parts, self._agent_line, body, "application/sdp")
+        return hop, request_bytes("ACK", parts, secrets + self._agent_line, body, "application/sdp")
 
     def _send_cancel(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
         assert tx.parts is not None
@@ -350,6 +381,14 @@ class Core:
         raise NotImplementedError
 
     def _usage_lost(self, now: int, tx: ClientTransaction, why: str, out: list[Output]) -> None:
+        raise NotImplementedError
+
+    def _usage_may(self, tx: ClientTransaction) -> bool:
+        """Whether a SUBSCRIBE, NOTIFY or REFER may go again."""
+        raise NotImplementedError
+
+    def _usage_again(self, now: int, tx: ClientTransaction, new: ClientTransaction, out: list[Output]) -> None:
+        """A SUBSCRIBE, NOTIFY or REFER went again as `new`."""
         raise NotImplementedError
 
     def _refuse_pending(self, now: int, leg: Leg, out: list[Output]) -> None:

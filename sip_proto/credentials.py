@@ -1,53 +1,105 @@
 """A client's answers to digest challenges: only for accounts that are configured, nonces used again (RFC 3261 section
 22.3, RFC 7616 section 3.4)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from sip_proto.digest import challenges_of, credentials, known_algorithms
 from sip_proto.errors import LocalError
 from sip_proto.ids import Ids
+from sip_proto.limits import DEFAULT_LIMITS, Limits
 from sip_proto.message import Response
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Name and password for one realm; `hosts`, unless empty, are the IP literals that may ask for it."""
+    """Name and password for one realm; `hosts`, unless empty, are the IP literals that may ask for it. A realm of ""
+    stands for every realm that has no account of its own, and needs hosts."""
 
     realm: str
     username: str
     password: str
     hosts: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Account(realm={self.realm!r}, username={self.username!r}, password=***, hosts={self.hosts!r})"
+
 
 # So often in a row may a server say that a nonce of its own is stale.
 _STALES = 3
+# So often does one request go again: two realms, and what is stale.
+_TURNS = 5
 
 
 class _Known:
-    """The challenge of a realm that was answered last, how often its nonce was used, how many before it were stale."""
+    """The challenge of a realm that was answered last: how often its nonce was used, how often since the challenge, how
+    many before it were stale."""
 
-    __slots__ = ("challenge", "count", "stales")
+    __slots__ = ("challenge", "count", "stales", "uses")
 
-    def __init__(self, challenge: dict[str, str], stales: int) -> None:
+    def __init__(self, challenge: dict[str, str], stales: int, before: "_Known | None") -> None:
         self.challenge = challenge
-        self.count = 0
         self.stales = stales
+        self.uses = 0
+        # A server may name a nonce again: its count goes on.
+        same = before is not None and before.challenge["nonce"] == challenge["nonce"]
+        self.count: int = before.count if before is not None and same else 0
+
+    def value(self, account: Account, method: str, uri: str, body: bytes, cnonce: str) -> str:
+        """The header value for the next request."""
+        self.count += 1
+        self.uses += 1
+        return credentials(
+            self.challenge, method, uri, account.username, account.password, cnonce, self.count, body
+        )
+
+
+class _Accounts:
+    """Accounts by realm, and what of a response they can answer."""
+
+    __slots__ = ("_algorithms", "_by_realm")
+
+    def __init__(self, accounts: Sequence[Account], algorithms: Sequence[str]) -> None:
+        self._by_realm = {account.realm: account for account in accounts}
+        if len(self._by_realm) != len(accounts):
+            raise LocalError("a realm has more than one account")
+        if "" in self._by_realm and not self._by_realm[""].hosts:
+            raise LocalError("an account for every realm names its hosts")
+        self._algorithms = known_algorithms(algorithms)
+
+    def of(self, realm: str) -> Account | None:
+        """The account for a realm."""
+        return self._by_realm.get(realm) or self._by_realm.get("")
+
+    def challenges(self, response: Response, host: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """The header to answer by, realm and challenge of each realm that may ask, by the first algorithm that we
+        use."""
+        proxy = response.status == 407
+        header = "Proxy-Authorization" if proxy else "Authorization"
+        seen: set[str] = set()
+        for challenge in challenges_of(response, "Proxy-Authenticate" if proxy else "WWW-Authenticate"):
+            realm = challenge.get("realm", "")
+            account = self.of(realm)
+            if account is None or realm in seen or challenge["algorithm"] not in self._algorithms:
+                continue
+            if account.hosts and host not in account.hosts:
+                continue
+            seen.add(realm)
+            yield header, realm, challenge
 
 
 class Credentials:
-    """Answers challenges for its accounts and for nobody else's; holds one nonce a realm and header (ours).
+    """Answers challenges for its accounts and for nobody else's, to requests that go out one after the other; holds one
+    nonce a realm and header (ours).
 
     `algorithms` are those that it uses; of several challenges for a realm the first of these is answered.
     """
 
-    __slots__ = ("_accounts", "_algorithms", "_ids", "_known")
+    __slots__ = ("_accounts", "_ids", "_known")
 
     def __init__(self, seed: bytes, accounts: Sequence[Account], algorithms: Sequence[str] = ("MD5",)) -> None:
-        self._accounts = {account.realm: account for account in accounts}
-        if len(self._accounts) != len(accounts):
-            raise LocalError("a realm has more than one account")
-        self._algorithms = known_algorithms(algorithms)
+        self._accounts = _Accounts(accounts, algorithms)
         self._ids = Ids(seed, 0)
         self._known: dict[tuple[str, str], _Known] = {}
 
@@ -57,26 +109,16 @@ class Credentials:
 
         A challenge after the first use of a nonce means a wrong password, unless it says stale.
         """
-        proxy = response.status == 407
-        header = "Proxy-Authorization" if proxy else "Authorization"
         worth = False
-        seen: set[str] = set()
-        for challenge in challenges_of(response, "Proxy-Authenticate" if proxy else "WWW-Authenticate"):
-            realm = challenge.get("realm", "")
-            account = self._accounts.get(realm)
-            if account is None or realm in seen or challenge["algorithm"] not in self._algorithms:
-                continue
-            if account.hosts and host not in account.hosts:
-                continue
-            seen.add(realm)
+        for header, realm, challenge in self._accounts.challenges(response, host):
             known = self._known.pop((header, realm), None)
             stales = 0
-            if known is not None and known.count == 1:
+            if known is not None and known.uses == 1:
                 stales = known.stales + 1
-                if challenge.get("stale", "").lower() != "true" or stales > _STALES:
+                if not _is_stale(challenge) or stales > _STALES:
                     # Refused; the next request starts afresh.
                     continue
-            self._known[header, realm] = _Known(challenge, stales)
+            self._known[header, realm] = _Known(challenge, stales, known)
             worth = True
         return worth
 
@@ -85,10 +127,85 @@ class Credentials:
         3.4)."""
         pairs: list[tuple[str, str]] = []
         for (header, realm), known in self._known.items():
-            account = self._accounts[realm]
-            known.count += 1
-            value = credentials(
-                known.challenge, method, uri, account.username, account.password, self._ids.token(), known.count, body
-            )
-            pairs.append((header, value))
+            account = self._accounts.of(realm)
+            assert account is not None
+            pairs.append((header, known.value(account, method, uri, body, self._ids.token())))
         return tuple(pairs)
+
+
+class Tries(NamedTuple):
+    """What a request of ours has answered: how often, and header, realm and nonce (ours)."""
+
+    turns: int
+    answered: tuple[tuple[str, str, str], ...]
+
+
+UNTRIED = Tries(0, ())
+
+
+class Keyring:
+    """Answers challenges for its accounts, to requests of which many are under way: nonces by host, what was tried by
+    request (ours)."""
+
+    __slots__ = ("_accounts", "_ids", "_known", "_limits")
+
+    def __init__(
+        self,
+        seed: bytes,
+        accounts: Sequence[Account],
+        algorithms: Sequence[str],
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._accounts = _Accounts(accounts, algorithms)
+        self._ids = Ids(seed, 0)
+        self._limits = limits
+        self._known: dict[str, dict[tuple[str, str], _Known]] = {}
+
+    def challenged(self, response: Response, host: str, tries: Tries) -> Tries | None:
+        """Take the challenges of a 401 or 407 from the IP literal `host` to a request that has answered `tries`; what
+        it answers when it goes again with lines(), None when that is useless (RFC 3261 section 22.2).
+
+        A second challenge of a realm is a refusal, unless it says stale and has another nonce.
+        """
+        if tries.turns >= _TURNS:
+            return None
+        answered = {(header, realm): nonce for header, realm, nonce in tries.answered}
+        worth = False
+        for header, realm, challenge in self._accounts.challenges(response, host):
+            nonces = self._known.get(host, {})
+            known = nonces.get((header, realm))
+            before = answered.get((header, realm))
+            if before is not None and (before == challenge["nonce"] or not _is_stale(challenge)):
+                if known is not None and known.challenge["nonce"] == before:
+                    del nonces[header, realm]
+                continue
+            self._learn(host, (header, realm), _Known(challenge, 0, known))
+            answered[header, realm] = challenge["nonce"]
+            worth = True
+        if not worth:
+            return None
+        return Tries(tries.turns + 1, tuple([(*place, nonce) for place, nonce in answered.items()]))
+
+    def lines(self, host: str, method: str, uri: str, body: bytes = b"") -> str:
+        """Header lines with credentials for a request to the IP literal `host`, one for each realm that has asked from
+        there (RFC 7616 section 3.4)."""
+        text = ""
+        for (header, realm), known in self._known.get(host, {}).items():
+            account = self._accounts.of(realm)
+            assert account is not None
+            text += f"{header}: {known.value(account, method, uri, body, self._ids.token())}\r\n"
+        return text
+
+    def _learn(self, host: str, place: tuple[str, str], known: _Known) -> None:
+        nonces = self._known.get(host)
+        if nonces is None:
+            if len(self._known) >= self._limits.nonces:
+                del self._known[next(iter(self._known))]
+            nonces = self._known[host] = {}
+        if place not in nonces and len(nonces) >= self._limits.realms:
+            del nonces[next(iter(nonces))]
+        nonces[place] = known
+
+
+def _is_stale(challenge: dict[str, str]) -> bool:
+    return challenge.get("stale", "").lower() == "true"

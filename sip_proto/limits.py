@@ -33,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True):
     document_entries: int = 128
     vias: int = 32
     routes: int = 32
+    realms: int = 8
 
 
 class Timings(msgspec.Struct, frozen=True):

@@ -87,8 +87,9 @@ class OfferSide(SessionSide):
             self._changed(leg, out)
 
     def _acknowledge(self, now: int, leg: Leg, out: list[Output], body: bytes = b"") -> None:
-        ack = self._success_ack(leg.dialog, leg.owed_cseq, leg.flow, body)
         tx = self._tx.by_handle.get(leg.owed)
+        secrets = tx.secrets if isinstance(tx, ClientTransaction) else ""
+        ack = self._success_ack(leg.dialog, leg.owed_cseq, leg.flow, body, secrets)
         if isinstance(tx, ClientTransaction):
             tx.acks[leg.dialog.remote_tag] = ack
         leg.owed = leg.owed_cseq = 0
@@ -309,7 +310,7 @@ class OfferSide(SessionSide):
         learn(dialog, response)
         dialog.remote_tag = ""
         learn_target(dialog, response)
-        ack = self._success_ack(dialog, tx.cseq, tx.flow)
+        ack = self._success_ack(dialog, tx.cseq, tx.flow, secrets=tx.secrets)
         tx.acks[response.to.tag] = ack
         self._send(now, *ack, out)
         if bye:

@@ -56,6 +56,7 @@ class Referral:
         "id",
         "last",
         "leg",
+        "newest",
         "number",
         "reason",
         "silent",
@@ -76,8 +77,9 @@ class Referral:
         self.status = 0
         self.reason = ""
         self.until_us = 0
-        # Why the reports end; the handle of the last one, and how often it went out.
+        # Why the reports end; the handles of the newest and of the last one, and how often that went out.
         self.end = ""
+        self.newest = 0
         self.last = 0
         self.tries = 0
 

@@ -214,6 +214,7 @@ class ReferralSide(SubscriptionSide):
             now, out, leg.dialog, "NOTIFY", Purpose.NOTIFY, extra, body, _SIPFRAG, leg=referral.id, flow=leg.flow
         )
         self._changed(leg, out)
+        referral.newest = tx.handle
         if over:
             # From here on the transaction's end is the referral's.
             self._timers.cancel(referral.id * 8 + END_TIMER)
@@ -281,6 +282,29 @@ class ReferralSide(SubscriptionSide):
             self._reported(now, referral, tx, 408, out)
         elif tx.method == "REFER":
             self._refer_answered(now, referral, 408 if why == "timeout" else 503, None, out)
+
+    def _usage_may(self, tx: ClientTransaction) -> bool:
+        referral = self._referrals.get(tx.leg)
+        if referral is None:
+            return super()._usage_may(tx)
+        if tx.purpose is Purpose.NOTIFY:
+            # A report that another has followed is made up for.
+            return tx.handle == referral.newest
+        wanted = ReferralState.ASKING if tx.method == "REFER" else ReferralState.WATCHING
+        return referral.state is wanted
+
+    def _usage_again(self, now: int, tx: ClientTransaction, new: ClientTransaction, out: list[Output]) -> None:
+        referral = self._referrals.get(tx.leg)
+        if referral is None:
+            super()._usage_again(now, tx, new, out)
+            return
+        if tx.method == "REFER":
+            referral.number = new.cseq
+        elif tx.purpose is Purpose.NOTIFY:
+            referral.newest = new.handle
+            if referral.last == tx.handle:
+                referral.last = new.handle
+        self._changed(self._legs[referral.leg], out)
 
     def _reported(
         self, now: int, referral: Referral, tx: ClientTransaction, status: int, out: list[Output]

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from sip_proto.credentials import Account
 from sip_proto.limits import Limits, Timings
 from sip_proto.uri import Address
 
@@ -15,7 +16,8 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     none of them 406. A SUBSCRIBE to one of the packages `events` is served; without any it is a request as others are.
     `reliable` is "no", "supported" or "required": whether our INVITEs offer or demand reliable 1xx (RFC 3262).
     `session_s` is the interval of session timers, 0 for none, `min_session_s` the least that a peer may ask for, 90 or
-    more (RFC 4028).
+    more (RFC 4028). `accounts` answer 401 and 407 by themselves, by those digest `algorithms`, but where the program
+    gave credentials of its own (RFC 3261 section 22).
     """
 
     listeners: dict[str, Address]
@@ -31,3 +33,5 @@ class EndpointSettings(msgspec.Struct, frozen=True):
     reliable: str = "supported"
     session_s: int = 1800
     min_session_s: int = 90
+    accounts: tuple[Account, ...] = ()
+    algorithms: tuple[str, ...] = ("MD5", "SHA-256")

@@ -365,12 +365,26 @@ class SubscriptionSide(CalleeSide):
         if status < 300:
             if tx.purpose is Purpose.SUBSCRIBE:
                 self._granted(now, usage, response, out)
+        elif status not in OVER and tx.purpose is Purpose.SUBSCRIBE and tx.cseq != usage.dialog.local_cseq:
+            # Another has overtaken it, whose answer counts.
+            return
         elif asking or usage.state is SubscriptionState.LEAVING or status in OVER:
             self._end_usage(usage, SubscriptionInput.GOT_REFUSAL, "refused" if asking else "gone", out, response)
         elif tx.purpose is Purpose.SUBSCRIBE:
             out.append(RenewalRefused(usage.id, response))
         else:
             out.append(NotifyLost(usage.id, status, response))
+
+    def _usage_may(self, tx: ClientTransaction) -> bool:
+        # Of two the later one holds: what it overtook must not come after it.
+        usage = self._usages.get(tx.leg)
+        return usage is not None and usage.dialog.local_cseq == tx.cseq
+
+    def _usage_again(self, now: int, tx: ClientTransaction, new: ClientTransaction, out: list[Output]) -> None:
+        usage = self._usages[tx.leg]
+        usage.dialog.local_cseq = new.cseq
+        if usage.state is SubscriptionState.ASKING or usage.state is SubscriptionState.LEAVING:
+            self._timers.set(usage.id * 8 + END_TIMER, now + 64 * self._timings.t1_us)
 
     def _granted(self, now: int, usage: Usage, response: Response, out: list[Output]) -> None:
         granted_s = parse_number(response.get("Expires") or "")

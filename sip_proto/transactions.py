@@ -2,12 +2,14 @@
 6026)."""
 
 from enum import IntEnum
+from typing import NamedTuple
 
 from sip_proto.build import RequestParts, failure_ack
+from sip_proto.credentials import Tries
 from sip_proto.flows import Flows, Hop
 from sip_proto.limits import Timings
 from sip_proto.message import Message
-from sip_proto.records import Output, Transmit
+from sip_proto.records import Dialog, Output, Transmit
 from sip_proto.reliable import Heard
 from sip_proto.session_timer import Asked
 from sip_proto.tables import (
@@ -45,6 +47,19 @@ class Purpose(IntEnum):
     NOTIFY = 6
     UPDATE = 7
     REFRESH = 8
+
+
+class Sent(NamedTuple):
+    """What a request of ours was made of, while a challenge may have it sent again; `dialog` is None outside of one,
+    `extra` are its header lines but for credentials (ours)."""
+
+    dialog: Dialog | None
+    parts: RequestParts
+    extra: str
+    body: bytes
+    content_type: str
+    max_forwards: str
+    tries: Tries
 
 
 class Transaction:
@@ -90,9 +105,10 @@ class Transaction:
 
 class ClientTransaction(Transaction):
     """A request of ours; `acks` holds, once a 2xx came, the ACK sent to each answering tag (empty: not
-    yet), `heard` what reliable 1xx came by tag; `asks` an INVITE that leaves the offer to the peer."""
+    yet), `heard` what reliable 1xx came by tag; `asks` an INVITE that leaves the offer to the peer; `secrets` its
+    header lines with credentials, `told` the handle that the program has for it."""
 
-    __slots__ = ("acks", "asks", "cseq", "heard", "parts", "purpose")
+    __slots__ = ("acks", "asks", "cseq", "heard", "parts", "purpose", "secrets", "sent", "told")
 
     client = True
 
@@ -116,6 +132,9 @@ class ClientTransaction(Transaction):
         self.acks: dict[str, tuple[Hop, bytes] | None] = {}
         self.heard: dict[str, Heard] = {}
         self.asks = False
+        self.secrets = ""
+        self.sent: Sent | None = None
+        self.told = handle
 
 
 class ServerTransaction(Transaction):

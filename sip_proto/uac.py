@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 
 from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
+from sip_proto.challenges import ChallengeSide
 from sip_proto.core import OFFER_TIMER, name_addr, route_tuple, split_max_forwards
 from sip_proto.dialog import Call, Leg, apply_routes, learn, learn_target, lines
 from sip_proto.errors import LocalError
@@ -20,7 +21,6 @@ from sip_proto.records import (
     Ringing,
     Unanswerable,
 )
-from sip_proto.refreshes import RefreshSide
 from sip_proto.reliable import RELIABLE, reliable_number
 from sip_proto.tables import Input, LegInput, LegState, State
 from sip_proto.tables_session import OfferState
@@ -29,7 +29,7 @@ from sip_proto.uri import Address
 from sip_proto.validate import response_fault
 
 
-class CallerSide(RefreshSide):
+class CallerSide(ChallengeSide):
     """Requests of ours and what comes of them (ours)."""
 
     def invite(
@@ -111,57 +111,6 @@ class CallerSide(RefreshSide):
         self._add_leg(leg)
         self._call(now, leg, leg.call, hop, out)
         return leg.id
-
-    def _call(self, now: int, leg: Leg, call: Call, hop: Hop, out: list[Output]) -> None:
-        """Send the INVITE of a leg that has no dialog."""
-        dialog = leg.dialog
-        target, routes, _ = apply_routes(call.target, call.route)
-        branch = self._ids.branch()
-        parts = RequestParts(
-            target,
-            self._via(hop, branch),
-            routes,
-            lines(dialog.local_uri, dialog.local_tag),
-            dialog.remote_uri,
-            dialog.call_id,
-            dialog.local_cseq,
-        )
-        tx = self._start_client(
-            now,
-            out,
-            method="INVITE",
-            purpose=Purpose.CALL,
-            leg=leg.id,
-            hop=hop,
-            parts=parts,
-            branch=branch,
-            extra=call.extra + self._request_lines(leg) + self._agent_line,
-            body=call.body,
-            content_type=call.content_type,
-            max_forwards=call.max_forwards,
-        )
-        tx.asks = not call.body
-        leg.arbiter.sent(tx.handle, call.body)
-        leg.described = call.body
-        leg.invite = tx.handle
-        leg.flow = tx.flow
-
-    def _call_again(self, now: int, leg: Leg, hop: Hop, out: list[Output]) -> None:
-        """Send the INVITE anew, with another session interval; its early dialogs are over (RFC 4028 section 7.3)."""
-        assert leg.call is not None
-        if leg.incoming:
-            self._refuse_pending(now, leg, out)
-            out.append(OfferWithdrawn(leg.id))
-        leg.arbiter.restart()
-        leg.forks.clear()
-        leg.pracks.clear()
-        dialog = leg.dialog
-        dialog.remote_tag = ""
-        dialog.remote_target = leg.call.target
-        dialog.route_set = leg.call.route
-        dialog.remote_cseq = 0
-        dialog.local_cseq += 1
-        self._call(now, leg, leg.call, hop, out)
 
     def request(
         self,
@@ -252,6 +201,8 @@ class CallerSide(RefreshSide):
         return False
 
     def _cancel_now(self, now: int, tx: ClientTransaction, out: list[Output]) -> None:
+        # What is taken back does not go again.
+        tx.sent = None
         self._tx.step(now, tx, Input.CANCEL, out)
         self._send_cancel(now, tx, out)
 
@@ -325,13 +276,17 @@ class CallerSide(RefreshSide):
         event = Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE
         if not self._tx.step(now, tx, event, out, response):
             return
+        if status >= 200 and tx.sent is not None:
+            sent, tx.sent = tx.sent, None
+            if status in (401, 407) and self._goes_again(now, tx, sent, response, origin.destination[0], out):
+                return
         purpose = tx.purpose
         if purpose is Purpose.CALL:
             self._call_response(now, tx, response, out)
         elif purpose is Purpose.RECALL:
             self._recall_response(now, tx, response, out)
         elif purpose is Purpose.PLAIN:
-            out.append(Responded(tx.handle, response))
+            out.append(Responded(tx.told, response))
         elif purpose is Purpose.UPDATE:
             self._update_response(now, tx, response, out)
         elif purpose is Purpose.REFRESH:
@@ -437,7 +392,7 @@ class CallerSide(RefreshSide):
         """A request of ours had no final answer in time, or never left: 503 (RFC 3261 sections 8.1.3.1, 16.8)."""
         purpose = tx.purpose
         if purpose is Purpose.PLAIN:
-            out.append(Responded(tx.handle, None, "" if status == 408 else "transport"))
+            out.append(Responded(tx.told, None, "" if status == 408 else "transport"))
             return
         leg = self._legs.get(tx.leg)
         if purpose is Purpose.CALL:

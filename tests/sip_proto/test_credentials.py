@@ -2,7 +2,8 @@
 
 import pytest
 
-from sip_proto import Account, Challenger, Credentials, LocalError, Outcome, Response
+from sip_proto import Account, Challenger, Credentials, Limits, LocalError, Outcome, Response
+from sip_proto.credentials import UNTRIED, Keyring
 from tests.sip_proto.texts import as_response, request, request_bytes, response_to
 
 URI = "sip:example.org"
@@ -81,3 +82,63 @@ def test_the_first_challenge_of_a_realm_that_can_be_answered_is() -> None:
 def test_two_accounts_of_one_realm_are_the_callers_fault() -> None:
     with pytest.raises(LocalError):
         Credentials(b"c", [Account("r", "1", ""), Account("r", "2", "")])
+
+
+def test_an_account_for_every_realm_needs_hosts_and_comes_after_those_of_a_realm() -> None:
+    with pytest.raises(LocalError):
+        Credentials(b"c", [Account("", "1", "")])
+    given = Credentials(b"c", [Account("", "any", "secret", (HOST,)), Account("r", "1001", "secret", (HOST,))])
+    for realm, username in (("r", "1001"), ("x", "any")):
+        assert given.challenged(response(Challenger(b"s", realm).challenge(0)), HOST)
+        assert f'username="{username}"' in given.headers("REGISTER", URI)[-1][1]
+    assert not given.challenged(response(Challenger(b"s", "y").challenge(0)), "198.51.100.1")
+
+
+def test_a_nonce_that_a_server_names_again_is_counted_on() -> None:
+    given = client()
+    same = ("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"')
+    assert given.challenged(response(same), HOST)
+    counts = [given.headers("REGISTER", URI)[0][1][-8:] for _ in range(2)]
+    assert given.challenged(response(same), HOST)
+    assert [*counts, given.headers("REGISTER", URI)[0][1][-8:]] == ["00000001", "00000002", "00000003"]
+    assert not given.challenged(response(same), HOST)
+
+
+def test_a_password_is_not_written_where_an_account_is_shown() -> None:
+    assert repr(Account("r", "1001", "secret")) == "Account(realm='r', username='1001', password=***, hosts=())"
+
+
+def test_a_keyring_knows_what_each_host_has_asked_for() -> None:
+    ring = Keyring(b"c", [Account("r", "1001", "secret")], ["MD5"])
+    assert ring.lines(HOST, "INFO", URI) == ""
+    tries = ring.challenged(response(Challenger(b"s", "r").challenge(0)), HOST, UNTRIED)
+    assert tries is not None
+    assert tries.turns == 1
+    assert "nc=00000001" in ring.lines(HOST, "INFO", URI)
+    assert "nc=00000002" in ring.lines(HOST, "INFO", URI)
+    assert ring.lines("192.0.2.10", "INFO", URI) == ""
+
+
+def test_a_refusal_takes_back_the_nonce_that_was_refused_and_no_newer_one() -> None:
+    ring = Keyring(b"c", [Account("r", "1001", "secret")], ["MD5"])
+    judge = Challenger(b"s", "r")
+    one = ring.challenged(response(judge.challenge(0)), HOST, UNTRIED)
+    two = ring.challenged(response(judge.challenge(0)), HOST, UNTRIED)
+    assert one is not None
+    assert two is not None
+    assert ring.challenged(response(judge.challenge(1)), HOST, one) is None
+    assert ring.lines(HOST, "INFO", URI)
+    assert ring.challenged(response(judge.challenge(1)), HOST, two) is None
+    assert ring.lines(HOST, "INFO", URI) == ""
+
+
+def test_a_keyring_forgets_the_oldest_host_and_the_oldest_realm() -> None:
+    anybody = Account("", "1001", "secret", ("192.0.2.1", "192.0.2.2", "192.0.2.3"))
+    ring = Keyring(b"c", [anybody], ["MD5"], Limits(nonces=2, realms=2))
+    for host in anybody.hosts:
+        for realm in ("r1", "r2", "r3", "r3"):
+            assert ring.challenged(response(Challenger(b"s", realm).challenge(0)), host, UNTRIED)
+    assert ring.lines("192.0.2.1", "INFO", URI) == ""
+    for host in anybody.hosts[1:]:
+        text = ring.lines(host, "INFO", URI)
+        assert [f'realm="{realm}"' in text for realm in ("r1", "r2", "r3")] == [False, True, True]
