@@ -82,9 +82,10 @@ class MemoryCoordinator:
                 return self._join(now, question.node)
             case Refresh():
                 alive = self.alive(question.node, question.incarnation)
-                if alive:
-                    self._members[question.node] = (question.incarnation, now + TTL_US)
-                return Refreshed(alive, TTL_US)
+                if not alive:
+                    return Refreshed(False, TTL_US)
+                self._members[question.node] = (question.incarnation, now + TTL_US)
+                return Refreshed(True, TTL_US, tuple((n, made) for n, (made, _) in self._members.items()))
             case Claim():
                 return self._claim(question, changed)
             case Release():

@@ -78,10 +78,14 @@ class Joined(Answer, frozen=True):
 
 
 class Refreshed(Answer, frozen=True):
-    """Whether the membership still held; if so it now ends `ttl_us` after the question was sent."""
+    """Whether the membership still held; if so it now ends `ttl_us` after the question was sent.
+
+    `members` are all memberships that hold then, as pairs of node and incarnation; none from who does not tell.
+    """
 
     alive: bool
     ttl_us: int
+    members: tuple[tuple[str, int], ...] = ()
 
 
 class Claimed(Answer, frozen=True):

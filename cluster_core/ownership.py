@@ -48,6 +48,9 @@ class OwnershipUser(Protocol):
     def owner_changed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """Somebody else's DN has another owner, or none."""
 
+    def members_are(self, now: int, members: tuple[tuple[str, int], ...], out: list[AnyOutput]) -> None:
+        """The memberships that hold, as pairs of node and incarnation; told again each refresh period."""
+
 
 class Ownership:
     """The table of owners and the one room that speaks to the coordinator."""
@@ -213,6 +216,8 @@ class Ownership:
             return
         if result.alive:
             self._live_until(now, sent_us + result.ttl_us)
+            if result.members:
+                self.user.members_are(now, result.members, out)
         else:
             self._lose_membership(now, "membership-lost", out)
 

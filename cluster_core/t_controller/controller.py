@@ -85,6 +85,7 @@ class TController:
         self._registering: dict[str, list[tuple[int, Binding, int]]] = {}
         self._batches: dict[str, dict[str, None]] = {}
         self._stale: dict[str, dict[str, None]] = {}
+        self._over: dict[str, int] = {}
         self.streams.parties = lambda dn: self.calls.parties_on(dn)
         requests.reply_remote = self._reply_remote
 
@@ -220,6 +221,20 @@ class TController:
         """Another owner, whose first Snapshot will tell the rest, or none: then the calls' nodes are the sources."""
         self._owner_changed(now, dn, out)
 
+    def members_are(self, now: int, members: tuple[tuple[str, int], ...], out: list[AnyOutput]) -> None:
+        """A node that stays away and whose membership is over has taken its calls with it.
+
+        One that stays away as a member has not: its calls go on, and it tells them when it is back.
+        """
+        holds = dict(members)
+        for peer in self.links.peers.values():
+            name, incarnation = peer.name, peer.incarnation
+            over = bool(incarnation) and incarnation not in (holds.get(name), self._over.get(name))
+            if (over or self.owned.doubts(name)) and self.links.is_away(now, name):
+                self._over[name] = incarnation
+                self.owned.end_calls_of(now, name, out)
+                self.streams.drop_calls_of(now, name, "", out)
+
     # What links say.
 
     def peer_up(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
@@ -238,6 +253,7 @@ class TController:
         stale = {**self._stale.pop(peer.name, {}), **dict.fromkeys(self.calls.dns_with_calls())}
         for dn in stale:
             self._refresh_at(now, peer, dn, out)
+        self.links.afresh(now, peer, "", (), out)
 
     def peer_down(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """A link broke: nothing is hidden before it has been away for a while."""
@@ -259,9 +275,10 @@ class TController:
             self.streams.emit(now, forward.dn, decode(forward.frame), forward.cause, out)
 
     def peer_restarted(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
-        """A peer is back in another incarnation: if its process was new, its calls are gone; it tells them afresh."""
-        self.owned.drop_calls_of(now, peer.name, out)
+        """A peer is back in another incarnation: those calls are gone that it does not tell afresh."""
+        self.owned.doubt(peer.name)
         self.streams.hide(now, peer.name, out)
+        self.streams.drop_calls_of(now, peer.name, f"{peer.name}/{peer.incarnation}", out)
         for dn in self.streams.follower.following(peer.name):
             if self.ownership.owner(dn) is None:
                 self.streams.released(now, dn, out)
@@ -324,7 +341,9 @@ class TController:
         refused = False
         if message.seq > peer.forward_seen:
             peer.forward_seen = message.seq
-            if self.owned.hold(message.dn, peer.name, message):
+            if not message.dn:
+                self.owned.told_afresh(now, peer.name, out)
+            elif self.owned.hold(message.dn, peer.name, message):
                 pass
             elif self.owned.serves(message.dn):
                 self.owned.take(now, peer.name, message, out)

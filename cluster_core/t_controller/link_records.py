@@ -48,7 +48,8 @@ class Event(LinkMessage, frozen=True):
 class Forward(LinkMessage, frozen=True):
     """An event of a call on its way to the DN's owner, numbered on this link.
 
-    Without a frame it carries the parties afresh: all that the sender's calls have on the DN.
+    Without a frame it carries the parties afresh: all that the sender's calls have on the DN. Without a DN it ends
+    those of a link that came up.
     """
 
     seq: int

@@ -21,7 +21,7 @@ from cluster_core.t_controller.link_records import Forward, Located, Parties
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
 from sip_proto import parse_uri
-from tlib_proto import Attribute, Message, MessageType, decode
+from tlib_proto import Attribute, CallState, DNRole, Message, MessageType, Value, decode
 
 
 class Owned:
@@ -45,6 +45,7 @@ class Owned:
         self._wanted: dict[str, DnRecord] = {}
         self._held: dict[str, list[tuple[str, Forward]]] = {}
         self._asking: dict[str, tuple[dict[str, None], list[CallView]]] = {}
+        self._doubtful: dict[str, dict[str, None]] = {}
 
     def record(self, dn: str) -> DnRecord | None:
         """The record of an owned DN."""
@@ -233,6 +234,7 @@ class Owned:
         self, now: int, dn: str, node: str, calls: tuple[CallView, ...], out: list[AnyOutput]
     ) -> None:
         """A node's parties on an owned DN, afresh: the owner's picture takes them and everyone gets a Snapshot."""
+        self._doubtful.get(node, {}).pop(dn, None)
         picture = self._streams.mine.get(dn)
         if picture is None or not picture.owned or not self.serves(dn):
             return
@@ -242,16 +244,60 @@ class Owned:
             picture.calls = fresh
             self._streams.refresh(now, picture, out)
 
-    def drop_calls_of(self, now: int, node: str, out: list[AnyOutput]) -> None:
-        """A node is back without what it held: its calls are gone from every picture."""
-        for dn in list(self._core.store.rows("dns")):
-            self.replace_calls(now, dn, node, (), out)
+    def doubt(self, node: str) -> None:
+        """A node is back in another incarnation: its calls on owned DNs are over unless it tells them afresh."""
+        self._doubtful[node] = dict.fromkeys(self._with_calls_of(node))
+
+    def doubts(self, node: str) -> bool:
+        """Whether a node that is back has yet to say which of its calls go on."""
+        return node in self._doubtful
+
+    def told_afresh(self, now: int, node: str, out: list[AnyOutput]) -> None:
+        """A node has told all of its calls: of those in doubt nothing else goes on."""
+        if self.doubts(node):
+            self.end_calls_of(now, node, out)
+
+    def end_calls_of(self, now: int, node: str, out: list[AnyOutput]) -> None:
+        """A node's calls on owned DNs are over: after `doubt` those that it has not told afresh, otherwise all.
+
+        Nobody is left to say how they ended: EventReleased has the CallState SystemError and no role (ours).
+        """
+        dns = self._doubtful.pop(node, None)
+        for dn in self._with_calls_of(node) if dns is None else list(dns):
+            picture = self._streams.mine.get(dn)
+            if picture is None or not picture.owned or not self.serves(dn):
+                continue
+            for view in [view for view in picture.calls.values() if view.node == node]:
+                self._streams.emit(now, dn, self._lost_call(now, dn, view), None, out, node=node)
+
+    def _with_calls_of(self, node: str) -> list[str]:
+        return [
+            dn
+            for dn, picture in self._streams.mine.items()
+            if picture.owned and any(view.node == node for view in picture.calls.values())
+        ]
+
+    def _lost_call(self, now: int, dn: str, view: CallView) -> Message:
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ThisDNRole: int(DNRole.Unknown),
+            Attribute.ConnID: view.conn_id,
+            Attribute.CallID: view.conn_id & 0xFFFF_FFFF,
+            Attribute.CallType: view.call_type,
+            Attribute.CallState: int(CallState.SystemError),
+            **self._clients.time(now),
+        }
+        if view.other_dn:
+            attributes[Attribute.OtherDN] = view.other_dn
+        return Message(MessageType.EventReleased, 0, attributes)
 
     def _begin(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         _, found = self._asking.pop(dn)
         record = self.record(dn)
         assert record is not None
         found.extend(self._streams.parties(dn))
+        for doubtful in self._doubtful.values():
+            doubtful.pop(dn, None)
         held = self._held.pop(dn, [])
         picture = Picture(
             dn=dn,

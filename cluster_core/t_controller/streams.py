@@ -244,6 +244,12 @@ class Streams:
         if gone:
             self._change(now, [dn], lambda: self._forget(gone), out)
 
+    def drop_calls_of(self, now: int, node: str, but: str, out: list[AnyOutput]) -> None:
+        """What a node told of DNs without an owner is over, but for what it tells as the source `but`."""
+        sources = [source for source in self._sources(node) if "/" in source and source != but]
+        gone = [(dn, source) for source in sources for dn in self.follower.following(source)]
+        self._change(now, [dn for dn, _ in gone], lambda: self._forget(gone), out)
+
     def prune(self, now: int, node: str, kept: dict[str, None], out: list[AnyOutput]) -> None:
         """A node has told all that it originates: what it did not name is gone."""
         gone = [

@@ -120,11 +120,20 @@ def test_a_membership_ends_with_its_term_unless_it_is_refreshed():
     world = World("n1")
     mine = world.incarnations["n1"]
     assert world.coordinator.next_deadline() == TTL_US
-    assert world.ask(TTL_US - 1, "n1", Refresh("n1", mine)) == Refreshed(True, TTL_US)
+    assert world.ask(TTL_US - 1, "n1", Refresh("n1", mine)) == Refreshed(True, TTL_US, (("n1", mine),))
     assert world.coordinator.next_deadline() == 2 * TTL_US - 1
     assert world.ask(2 * TTL_US - 1, "n1", Refresh("n1", mine)) == Refreshed(False, TTL_US)
     assert world.coordinator.next_deadline() is None
     assert world.ask(2 * TTL_US, "n1", Refresh("n1", mine)) == Refreshed(False, TTL_US)
+
+
+def test_who_refreshes_hears_which_memberships_hold():
+    world = World("n1", "n2")
+    one, other = world.incarnations["n1"], world.incarnations["n2"]
+    both = (("n1", one), ("n2", other))
+    assert world.ask(TTL_US - 1, "n1", Refresh("n1", one)).members == both
+    assert world.ask(TTL_US, "n1", Refresh("n1", one)).members == (("n1", one),)
+    assert world.ask(TTL_US, "n2", Refresh("n2", other)).members == ()
 
 
 def test_the_end_of_a_term_is_silent_and_leaves_the_records():
