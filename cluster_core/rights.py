@@ -33,6 +33,8 @@ class Condition(StrEnum):
     DN_NOT_ALLOWED = "dn-not-allowed"
     INVALID_DESTINATION = "invalid-destination"
     WRONG_STATE = "wrong-state"
+    NO_ACTIVE_CALL = "no-active-call"
+    NO_HELD_CALL = "no-held-call"
     NO_SUCH_PARTY = "no-such-party"
     AGENT_NOT_LOGGED_IN = "agent-not-logged-in"
     AGENT_OCCUPIED = "agent-occupied"
@@ -93,6 +95,8 @@ REFUSALS: dict[Condition, Refusal] = {
     Condition.WRONG_STATE: Refusal(
         ErrorCode.INCORRECT_OBJECT_STATE, "The call is in a state that does not allow it", _CSTA
     ),
+    Condition.NO_ACTIVE_CALL: Refusal(ErrorCode.NO_ACTIVE_CALL, "Neither call of the DN is talked in", _CSTA),
+    Condition.NO_HELD_CALL: Refusal(ErrorCode.NO_HELD_CALL, "Neither call of the DN is held", _CSTA),
     Condition.NO_SUCH_PARTY: Refusal(
         ErrorCode.INVALID_CONNECTION_ID, "The DN is no party of the call", _CSTA
     ),
@@ -164,6 +168,8 @@ _CALL_CONTROL = (
     MessageType.RequestInitiateTransfer,
     MessageType.RequestCompleteTransfer,
     MessageType.RequestReconnectCall,
+    MessageType.RequestAlternateCall,
+    MessageType.RequestMuteTransfer,
     MessageType.RequestSingleStepTransfer,
     MessageType.RequestAttachUserData,
 )

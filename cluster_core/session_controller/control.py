@@ -21,6 +21,12 @@ from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType
 from tlib_proto import Attribute, CallType, DNRole, KVList, Message, MessageType
 
+_TO_ANOTHER = (
+    MessageType.RequestSingleStepTransfer,
+    MessageType.RequestInitiateTransfer,
+    MessageType.RequestMuteTransfer,
+)
+
 
 class Control:
     """Requests of programs on this node's calls."""
@@ -54,6 +60,11 @@ class Control:
 
     def request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
         """Serve one request; every way ends in an event for the requester or in EventError."""
+        self._request(now, message, cause, out)
+        if self.consult:
+            self.consult.serve(now, out)
+
+    def _request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
         if message.id == MessageType.RequestMakeCall:
             self._make(now, message, cause, out)
             return
@@ -76,12 +87,14 @@ class Control:
             self._talk.program(now, party, PartyInput.HOLD, cause, out)
         elif message.id == MessageType.RequestRetrieveCall:
             self._talk.program(now, party, PartyInput.RETRIEVE, cause, out)
-        elif message.id in (MessageType.RequestSingleStepTransfer, MessageType.RequestInitiateTransfer):
+        elif message.id in _TO_ANOTHER:
             self._transfer(now, call, party, message, cause, out)
         elif message.id == MessageType.RequestCompleteTransfer:
             self.consult.complete(now, party, message, cause, out)
         elif message.id == MessageType.RequestReconnectCall:
             self.consult.reconnect(now, party, message, cause, out)
+        elif message.id == MessageType.RequestAlternateCall:
+            self.consult.alternate(now, party, message, cause, out)
         else:
             self._requests.fail(now, cause, Condition.UNSUPPORTED, out, name=message.name)
 
@@ -151,15 +164,18 @@ class Control:
     def _transfer(
         self, now: int, call: CallRecord, party: PartyRecord, message: Message, cause: Cause, out: list[AnyOutput]
     ) -> None:
-        """TSingleStepTransfer, whose user data joins the call, and TInitiateTransfer, whose is the new call's."""
-        single = message.id == MessageType.RequestSingleStepTransfer
-        user_data = (*(call.user_data if single else ()), *message.pairs(Attribute.UserData))
-        if self._fits(user_data) and not single:
-            self.consult.initiate(now, party, message, user_data, cause, out)
-        elif self._fits(user_data):
-            self.transfer(now, party, message.text(Attribute.OtherDN), user_data, cause, out)
-        else:
+        """TSingleStepTransfer, whose user data joins the call; TInitiateTransfer, whose is the new call's; and
+        TMuteTransfer, whose is at first the one and then the other.
+        """
+        given = message.pairs(Attribute.UserData)
+        joined = (*call.user_data, *given)
+        joins = message.id != MessageType.RequestInitiateTransfer
+        if not self._fits(joined if joins else given):
             self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
+        elif message.id == MessageType.RequestSingleStepTransfer:
+            self.transfer(now, party, message.text(Attribute.OtherDN), joined, cause, out)
+        else:
+            self.consult.initiate(now, party, message, given, cause, out)
 
     def _attach(
         self,

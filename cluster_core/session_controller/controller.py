@@ -23,6 +23,7 @@ from cluster_core.session_controller.early import Early
 from cluster_core.session_controller.incoming import Incoming
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
+from cluster_core.session_controller.muted import Muted
 from cluster_core.session_controller.passing import Passing
 from cluster_core.session_controller.registrar import Registrar
 from cluster_core.session_controller.replacing import Replacing
@@ -98,12 +99,13 @@ class SessionController:
         self.delivery.talk = self.talk
         self.making.onward = self._onward
         self.making.broken = self.delivery.broken
-        self.delivery.came_back = self.transfers.came_back
+        self.muted = Muted(requests, self.calls, self.delivery, self.talk, self.transfers, plan)
+        self.delivery.came_back = self.muted.came_back
         self.incoming.replacing = Replacing(core, self.calls, self.legs, self.incoming, self.transfers).invited
         self.control.left = self.transfers.left
         self.control.transfer = self.transfers.program
         self.consult = self.control.consult = Consult(
-            requests, self.calls, self.delivery, self.talk, self.transfers, plan
+            requests, self.calls, self.delivery, self.talk, self.transfers, plan, self.muted
         )
         self._dispatch: dict[type, Any] = {
             Invited: self.incoming.invited,
@@ -141,7 +143,7 @@ class SessionController:
             handler(now, record, out)
             if self.transfers.joins.waiting:
                 self.transfers.joins.serve(now, out)
-            if self.consult.wanted:
+            if self.consult:
                 self.consult.serve(now, out)
 
     # What T-Controller asks and answers.
@@ -232,12 +234,18 @@ class SessionController:
     def _ringing(self, now: int, record: Ringing, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is not None:
+            self.muted.comes(now, party, out)
+            if record.leg not in self.calls.by_leg:
+                return
             self.delivery.ringing(now, party, record, out)
             self.transfers.rings(now, party, record.response.status, out)
 
     def _answered(self, now: int, record: Answered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is not None:
+            self.muted.comes(now, party, out)
+            if record.leg not in self.calls.by_leg:
+                return
             self.transfers.answers(now, party, out)
             self.delivery.answered(now, party, record.response, out)
 

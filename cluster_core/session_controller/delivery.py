@@ -141,7 +141,7 @@ class Delivery:
         if party.role == DNRole.Origination:
             self._calls.step(now, party, PartyInput.DIAL, out)
         else:
-            self._rings(now, call, party, out)
+            self.rings(now, call, party, out)
             other = self._calls.other(party)
             if other is not None:
                 self.early.rings(now, call, party, other, given, out)
@@ -161,7 +161,7 @@ class Delivery:
             self._legs.ack(now, party.leg)
             self.hang_up(now, call, out)
             return
-        self._rings(now, call, party, out)
+        self.rings(now, call, party, out)
         if self._legs.stage(other.leg) is Stage.INCOMING:
             self.early.answered(now, party, other, response, out)
         else:
@@ -252,7 +252,8 @@ class Delivery:
             self._calls.step(now, party, given, out, state)
         self._calls.end(now, call, out)
 
-    def _rings(self, now: int, call: CallRecord, party: PartyRecord, out: list[AnyOutput]) -> None:
+    def rings(self, now: int, call: CallRecord, party: PartyRecord, out: list[AnyOutput]) -> None:
+        """Who is called rings, if it has not rung before."""
         if party.state != NULL:
             return
         self._stay(call.conn_id)

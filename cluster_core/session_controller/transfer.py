@@ -1,4 +1,4 @@
-"""Transfers: REFER by phones, TSingleStepTransfer and TCompleteTransfer (RFC 3515, 5589; published call models).
+"""Transfers: REFER by phones, and programs' in one step, in two, mute (RFC 3515, 5589; published call models).
 
 A REFER is never passed on: this B2BUA carries it out. Who makes a transfer stays a party until who comes has answered,
 or until it hangs up: so a call whose new party is busy is where it was, and a transferor that hangs up at once ends
@@ -110,6 +110,38 @@ class Transfers:
         self._calls.expect(first, PartyInput.RELEASE, cause)
         self._merge(now, 0, first, second, stays, comes, out)
         return True
+
+    def mute(
+        self,
+        now: int,
+        first: PartyRecord,
+        second: PartyRecord,
+        comes: PartyRecord | Target,
+        cause: Cause,
+        out: list[AnyOutput],
+    ) -> None:
+        """TMuteTransfer: `first` and `second`, the same DN in two calls, leave both; the first call goes on with who
+        rings, or to a Routing Point, and has the user data of both.
+        """
+        call, consult = self._calls.calls[first.conn_id], self._calls.calls[second.conn_id]
+        stays = self._calls.other(first)
+        assert stays is not None, "who is transferred is there"
+        transfer = Transfer(first.dn, 0, stays.party, program=True)
+        self._calls.expect(first, PartyInput.RELEASE, cause)
+        self._leaves(now, first, out)
+        self._leaves(now, second, out)
+        call.user_data = (*call.user_data, *consult.user_data)
+        self._calls.transfers[call.conn_id] = transfer
+        if isinstance(comes, PartyRecord):
+            transfer.comes = comes.party
+            self._calls.move(comes, call)
+            self._change(now, comes, stays.dn, transfer, out, PreviousConnID=consult.conn_id)
+            self._change(now, stays, comes.dn, transfer, out)
+            self._calls.end(now, consult, out, into=call)
+            self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
+        else:
+            self._calls.end(now, consult, out, into=call)
+            self._waits(now, call, stays, comes, transfer, out)
 
     # How it goes on.
 
@@ -236,6 +268,17 @@ class Transfers:
         party, stays = self._calls.parties[transfer.by], self._calls.parties[transfer.stays]
         self._report(now, transfer, 200)
         self._leaves(now, party, out, referral=transfer.referral)
+        self._waits(now, call, stays, target, transfer, out)
+
+    def _waits(
+        self,
+        now: int,
+        call: CallRecord,
+        stays: PartyRecord,
+        target: Target,
+        transfer: Transfer,
+        out: list[AnyOutput],
+    ) -> None:
         self._change(now, stays, target.dn, transfer, out)
         stays.role = int(DNRole.Origination)
         self._calls.keep(call, stays)
