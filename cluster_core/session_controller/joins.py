@@ -1,6 +1,7 @@
 """Two answered phones that had others to talk to, and talk to each other from now on (RFC 3725, flow I).
 
-The first is asked for an offer, which goes to the second, whose answer goes back in the first one's ACK.
+The first is asked for an offer, which goes to the second, whose answer goes back in the first one's ACK. Two that talk
+to each other already, and have come to disagree, are brought together so as well: one way round, then the other.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ from cluster_core.outputs import AnyOutput
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
-from cluster_core.session_controller.legs import Legs
-from cluster_core.session_controller.talk import Talk
+from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.talk import Talk, stillness
 
 
 class Join(msgspec.Struct):
-    """Two legs on their way together; `offer` is the endpoint's number of the offer that waits for an answer."""
+    """Two legs on their way together; `offer` is the endpoint's number of the offer that waits for an answer, `turns`
+    how often the other one may still be asked first (None: it is not, as they may yet agree on what is known of them).
+    """
 
     first: int
     second: int
     offer: int = 0
     asked: bool = False
+    turns: int | None = None
 
 
 class Joins:
@@ -33,6 +37,7 @@ class Joins:
         self._calls = calls
         self._legs = legs
         self._talk = talk
+        talk.apart = self.mend
         self.apart: Callable[[int, CallRecord, list[AnyOutput]], None]
         self._joins: dict[int, Join] = {}
         self.waiting: dict[int, Join] = {}
@@ -44,6 +49,12 @@ class Joins:
         """Join two answered legs, as soon as nothing else is offered on them."""
         self.waiting[first.leg] = Join(first.leg, second.leg)
         self.serve(now, out)
+
+    def mend(self, now: int, first: PartyRecord, second: PartyRecord, out: list[AnyOutput]) -> None:
+        """Two answered legs have refused each other's descriptions, and offers on the way back: they agree on a new
+        session, or the call is over.
+        """
+        self._mend(now, first.leg, second.leg, 1, out)
 
     def serve(self, now: int, out: list[AnyOutput]) -> None:
         """Begin with those that need not wait any longer."""
@@ -69,11 +80,12 @@ class Joins:
         self._calls.keep(self._calls.calls[party.conn_id], party)
         if not join.asked:
             join.asked = True
-            if not self._offer(now, join, second, first, self._legs.shape(second, body), out):
+            told = self._legs.shape(second, body, self._direction(first, second))
+            if not self._offer(now, join, second, first, told, out):
                 self._alone(now, first)
             return True
         self._end(now, join, out)
-        self._legs.ack(now, first.leg, self._legs.shape(first, body))
+        self._legs.ack(now, first.leg, self._legs.shape(first, body, self._direction(first, second)))
         return True
 
     def offer_refused(self, now: int, party: PartyRecord, offer: int, out: list[AnyOutput]) -> bool:
@@ -82,9 +94,12 @@ class Joins:
         if join is None:
             return False
         first, second = self._parties(join)
-        self._end(now, join, out)
         if join.asked:
             self._alone(now, first)
+        self._end(now, join, out)
+        if join.turns:
+            self._mend(now, second.leg, first.leg, join.turns - 1, out)
+        elif join.asked or join.turns is not None:
             self.apart(now, self._calls.calls[party.conn_id], out)
         else:
             self._talk.refresh(now, first, out)
@@ -97,6 +112,17 @@ class Joins:
         if join is not None:
             del self._joins[join.first], self._joins[join.second]
         self.waiting.pop(leg, None)
+
+    def _mend(self, now: int, first: int, second: int, turns: int, out: list[AnyOutput]) -> None:
+        both = (first, second)
+        there = all(self._legs.stage(leg) is Stage.ANSWERED for leg in both)
+        if there and not any(leg in self._joins or leg in self.waiting for leg in both):
+            self.waiting[first] = Join(first, second, turns=turns)
+            self.serve(now, out)
+
+    def _direction(self, first: PartyRecord, second: PartyRecord) -> str | None:
+        """Whoever is held by a program hears nothing (RFC 3264 section 8.4)."""
+        return stillness(first) or stillness(second)
 
     def _parties(self, join: Join) -> tuple[PartyRecord, PartyRecord]:
         first, second = self._calls.of_leg(join.first), self._calls.of_leg(join.second)

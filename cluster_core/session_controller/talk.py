@@ -6,7 +6,7 @@ exchange that comes to nothing leaves every phone as it was: who had agreed to s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from cluster_core.core import Cause
@@ -44,6 +44,7 @@ class Talk:
         self._legs = legs
         self._exchanges = Exchanges()
         self.beginner: Beginner
+        self.apart: Callable[[int, PartyRecord, PartyRecord, list[AnyOutput]], None]
 
     def __len__(self) -> int:
         return len(self._exchanges)
@@ -207,7 +208,7 @@ class Talk:
             self._exchanges.wait(party.leg, Wish(Kind.PASSED, offer))
         else:
             # Who holds the call by a program, not by its phone, is not woken by the other phone's refresh.
-            still = _stillness(other)
+            still = stillness(other)
             number = self._legs.offer(now, other.leg, self._legs.shape(other, offer, still))
             if not number:
                 self._legs.refuse_offer(now, party.leg, 500, _SOON)
@@ -311,7 +312,7 @@ class Talk:
         party.sdp = offer or party.sdp
         self._keep(party)
         exchange.owed = party.leg
-        still = _stillness(party)
+        still = stillness(party)
         taken = asker is not None and not exchange.failed
         if asker is not None and taken:
             taken = self._legs.answer_offer(now, asker.leg, self._legs.shape(asker, offer, still))
@@ -393,16 +394,22 @@ class Talk:
             self._perhaps_done(now, exchange, out)
 
     def _go_along(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
-        """A phone does not go back to what was: then the other one is told what it has agreed to."""
+        """A phone does not go back to what was: then the other one is told what it has agreed to; and if it had agreed
+        to nothing, neither phone wants what the other does.
+        """
         self._end(now, exchange, out)
-        for leg, agreed in exchange.answers.items():
-            party = self._calls.of_leg(leg)
-            other = None if party is None else self._calls.other(party)
-            if party is not None and agreed:
-                party.sdp = agreed
-                self._keep(party)
-                if other is not None:
-                    self.refresh(now, other, out)
+        (leg,) = exchange.legs
+        party = self._calls.of_leg(leg)
+        other = None if party is None else self._calls.other(party)
+        agreed = exchange.answers.get(leg, b"")
+        if party is not None and agreed:
+            party.sdp = agreed
+            self._keep(party)
+        if party is not None and other is not None:
+            if agreed:
+                self.refresh(now, other, out)
+            else:
+                self.apart(now, party, other, out)
 
     def _perhaps_done(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
         """An offer of ours has its outcome; when all have, so has the exchange."""
@@ -488,6 +495,6 @@ class Talk:
             self._calls.keep(self._calls.calls[party.conn_id], party)
 
 
-def _stillness(party: PartyRecord) -> str | None:
-    """The direction of all that is said to a phone for which a program holds the call."""
+def stillness(party: PartyRecord) -> str | None:
+    """The direction of all that is said to a phone for which a program holds the call; None for any other."""
     return "inactive" if party.still and party.state == HELD else None

@@ -30,8 +30,8 @@ from tests.sim.world import World
 
 
 class SessionPhone(Phone):
-    """`on_offer` is "answer", a status to refuse with, or "think": nothing until `decide`; `on_early` the same for an
-    offer that comes in a reliable 1xx. `mine` and `theirs` are the descriptions that hold, by leg."""
+    """`on_offer` is "answer", a status to refuse with, or "think": nothing until `decide`; `on_offers` what it
+    does with the next ones before that. `mine` and `theirs` are the descriptions that hold, by leg."""
 
     def __init__(self, world: World, number: str, node: str, at: tuple[str, int], **settings: Any) -> None:
         super().__init__(world, number, node, at, "secret")
@@ -41,6 +41,7 @@ class SessionPhone(Phone):
             hashlib.sha256(f"{world.seed} {number} {at} of its own".encode()).digest(),
         )
         self.on_offer = "answer"
+        self.on_offers: list[str] = []
         self.info_status = 200
         self.thinks = 0
         self.offerless = False
@@ -155,8 +156,9 @@ class SessionPhone(Phone):
             self.said.append(f"reinvited {direction_of(record.request.body)}")
             self.offers[record.leg] = record.request.body
             self.thinks = record.leg
-            if self.on_offer != "think":
-                self.decide(200 if self.on_offer == "answer" else int(self.on_offer))
+            how = self.on_offers.pop(0) if self.on_offers else self.on_offer
+            if how != "think":
+                self.decide(200 if how == "answer" else int(how))
         elif isinstance(record, OfferWithdrawn):
             self.said.append("offer withdrawn")
             self.thinks = 0

@@ -6,7 +6,7 @@ from tests.sim.actors import Client
 from tests.sim.cluster import Cluster, conn_id_of
 from tests.sim.session_phone import SessionPhone, phone
 from tests.sim.world import MILLISECOND, SECOND
-from tlib_proto import Attribute, ErrorCode, Message, MessageType
+from tlib_proto import Attribute, CallState, ErrorCode, Message, MessageType
 
 M = MessageType
 
@@ -370,6 +370,101 @@ class TestOffersOfPrograms:
         one.hang_up()
         cluster.settle()
         assert desk.answers[hold].id == M.EventError
+        over(cluster)
+
+
+class TestTwoThatDisagree:
+    """1001 has agreed to a hold that 1002 has refused, and does not go back; nor does 1002 go along."""
+
+    def apart(self, cluster: Cluster, one_then: tuple[str, ...] = (), other_then: tuple[str, ...] = ()) -> Client:
+        """What comes then is what the phones do with the offers that follow."""
+        one, other = talking(cluster)
+        desk = cluster.desktop("n1", "1001")
+        one.on_offers = ["answer", "488", *one_then]
+        other.on_offers = ["488", "488", *other_then]
+        (conn_id,) = desk.pictures["1001"].calls
+        refused(desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id), ErrorCode.GENERIC_OPERATION)
+        cluster.settle(SECOND)
+        assert one.said[:2] == ["reinvited inactive", "reinvited sendrecv"]
+        assert other.said[:2] == ["reinvited inactive", "reinvited inactive"]
+        return desk
+
+    def phones(self, cluster: Cluster) -> tuple[SessionPhone, SessionPhone]:
+        one, other = cluster.phones["1001"], cluster.phones["1002"]
+        assert isinstance(one, SessionPhone)
+        assert isinstance(other, SessionPhone)
+        return one, other
+
+    def test_one_makes_a_new_offer_and_the_other_answers_it(self, cluster: Cluster) -> None:
+        self.apart(cluster)
+        one, other = self.phones(cluster)
+        assert other.said[2:] == ["reinvited nothing", "acked sendrecv"]
+        assert one.said[2:] == ["reinvited sendrecv"]
+        both_hear(one, other)
+        over(cluster)
+
+    @pytest.mark.parametrize(
+        ("one_then", "other_then"),
+        [((), ("488",)), (("488",), ())],
+        ids=["it makes no offer", "the other does not want it"],
+    )
+    def test_else_the_other_makes_one(
+        self, cluster: Cluster, one_then: tuple[str, ...], other_then: tuple[str, ...]
+    ) -> None:
+        self.apart(cluster, one_then, other_then)
+        one, other = self.phones(cluster)
+        assert one.said[-2:] == ["reinvited nothing", "acked sendrecv"]
+        assert other.said[-1] == "reinvited sendrecv"
+        both_hear(one, other)
+        over(cluster)
+
+    @pytest.mark.parametrize(
+        ("one_then", "other_then"),
+        [(("488",), ("488",)), (("answer",), ("488", "488")), (("488", "488"), ("answer",))],
+        ids=["neither makes an offer", "one refuses all", "the other refuses all"],
+    )
+    def test_a_call_whose_phones_want_nothing_of_each_other_ends(
+        self, cluster: Cluster, one_then: tuple[str, ...], other_then: tuple[str, ...]
+    ) -> None:
+        desk = self.apart(cluster, one_then, other_then)
+        one, other = self.phones(cluster)
+        assert not one.calls
+        assert not other.calls
+        released = desk.of(M.EventReleased)[0]
+        assert released.number(Attribute.CallState) == CallState.GeneralError
+        over(cluster)
+
+    def test_what_a_program_wants_meanwhile_comes_when_they_agree(self, cluster: Cluster) -> None:
+        desk = self.apart(cluster, ("think",))
+        one, other = self.phones(cluster)
+        (conn_id,) = desk.pictures["1001"].calls
+        hold = desk.request(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle()
+        assert hold not in desk.answers
+        one.decide()
+        cluster.settle()
+        assert desk.answers[hold].id == M.EventHeld
+        agree(one, other, silent=True)
+        over(cluster)
+
+    def test_who_is_held_by_a_program_stays_so(self, cluster: Cluster) -> None:
+        one, other = talking(cluster)
+        desk = cluster.desktop("n1", "1001")
+        (conn_id,) = desk.pictures["1001"].calls
+        assert desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id).id == M.EventHeld
+        one.on_offers, other.on_offers = ["answer", "488"], ["488", "488"]
+        refused(desk.ask(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id), ErrorCode.GENERIC_OPERATION)
+        cluster.settle(SECOND)
+        assert other.said[-2:] == ["reinvited nothing", "acked inactive"]
+        agree(one, other, silent=True)
+        assert desk.ask(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id).id == M.EventRetrieved
+        both_hear(one, other)
+        over(cluster)
+
+    def test_a_hang_up_meanwhile_is_the_end(self, cluster: Cluster) -> None:
+        self.apart(cluster, ("think",))
+        _, other = self.phones(cluster)
+        other.hang_up()
         over(cluster)
 
 

@@ -199,6 +199,7 @@ class TestABlindTransfer:
         story.forget()
         story.b.transfer("1003")
         cluster.world.until(lambda: story.c.has("ringing"))
+        cluster.settle()
         story.a.hang_up()
         cluster.settle()
         assert not story.b.calls
