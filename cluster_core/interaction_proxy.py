@@ -191,15 +191,14 @@ class InteractionProxy:
             return
         if mine is not None and mine is not session:
             self._end(now, mine, "its client opened another one", out)
-        status, lost = Status.NEW, 0
+        status = Status.NEW
         if session is None:
             session = self._begin(now, client, asked)
         else:
             self._detach(now, session, client, out)
-            status, lost = self._place(session, asked)
+            status = self._place(session, asked)
         record = session.record
-        record.wants, record.snapshot, record.away_us, record.lost = asked.wants, asked.snapshot, 0, 0
-        self._core.store.put("reporting", record.session_id, record)
+        record.wants, record.snapshot, record.away_us = asked.wants, asked.snapshot, 0
         shown = list(session.calls) if status is Status.GAP and record.snapshot else []
         if record.snapshot:
             for conn_id in [number for number in self.calls.calls if not self._is_assigned(number)]:
@@ -209,6 +208,10 @@ class InteractionProxy:
         self._show(now, session, shown, out)
         follow = record.next - session.sent
         pictures = min(len(shown), follow)
+        lost = self._lost(session, asked)
+        status = Status.GAP if lost and status is Status.RESUMED else status
+        record.lost = 0
+        self._core.store.put("reporting", record.session_id, record)
         self._answer(now, client, message, status, follow - pictures, out, pictures, lost)
         session.conn = client.conn
         self._by_conn[client.conn] = record.session_id
@@ -224,17 +227,23 @@ class InteractionProxy:
             self._by_name[client.application, client.proven, asked.name] = key
         return session
 
-    def _place(self, session: Session, asked: Asked) -> tuple[Status, int]:
-        """From where a session goes on, and how many events before that are lost; unknown for a place not its own."""
+    def _place(self, session: Session, asked: Asked) -> Status:
+        """From where a session goes on: behind the event that its client names, or with all that is kept."""
         record = session.record
         session.sent = record.first
         if asked.after is None:
-            return (Status.GAP if record.lost else Status.RESUMED), record.lost
+            return Status.GAP if record.lost else Status.RESUMED
         if not record.begun - 1 <= asked.after < record.next:
-            return Status.GAP, 0
+            return Status.GAP
         session.sent = max(record.first, asked.after + 1)
-        lost = session.sent - asked.after - 1
-        return (Status.GAP if lost else Status.RESUMED), lost
+        return Status.GAP if session.sent > asked.after + 1 else Status.RESUMED
+
+    def _lost(self, session: Session, asked: Asked) -> int:
+        """How many events are not kept of those before the first that follows; 0 too where nobody can tell."""
+        record = session.record
+        if asked.after is None:
+            return record.lost
+        return max(0, session.sent - asked.after - 1) if asked.after >= record.begun - 1 else 0
 
     def _detach(self, now: int, session: Session, client: Client, out: list[AnyOutput]) -> None:
         """A session leaves the stream that it had, which is closed unless it is that of the same client."""
@@ -354,15 +363,15 @@ class InteractionProxy:
         self._bound(now, session, out)
 
     def _bound(self, now: int, session: Session, out: list[AnyOutput]) -> None:
-        """Too much is kept: a session that is away ends if another one is there; else its oldest events are lost."""
+        """Too much is kept: what left already goes first; then a session that is away ends, if another one is there."""
         record = session.record
         keep_from = self.backlog.excess(now, record)
         if keep_from == record.first:
             return
-        if record.away_us and any(other.conn for other in self._sessions.values()):
+        unsent = max(0, keep_from - session.sent)
+        if unsent and record.away_us and any(other.conn for other in self._sessions.values()):
             self._core.arm("reporting", record.session_id, now)
             return
-        unsent = max(0, keep_from - session.sent)
         if unsent and not record.lost:
             text = f"events of a reporting session of {record.application} are lost: more happened than is kept"
             out.append(Fault(Subsystem.INTERACTION_PROXY, "reporting-events-lost", text, session.conn))
