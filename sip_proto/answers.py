@@ -3,7 +3,7 @@ sections 13.3 and 14.2, RFC 3262 section 3, RFC 3311 section 5.2)."""
 
 from sip_proto.build import Headers, check_texts, has_header, header_lines
 from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, PROVISIONAL_TIMER
-from sip_proto.dialog import Leg
+from sip_proto.dialog import Accepted, Leg
 from sip_proto.errors import LocalError
 from sip_proto.message import Request
 from sip_proto.records import Cancelled, Ended, OfferWithdrawn, Output, Pracked
@@ -79,7 +79,7 @@ class AnswerSide(CallerSide):
         extra += self._allow_line + self._supported_by(found)
         if found.provisionals is not None and found.provisionals.sent is not None:
             found.state = LegState.ANSWERING
-            found.answer = (extra, body)
+            found.provisionals.answer = (extra, body)
             return
         found.state = LegState.ACCEPTED
         self._answer_call(now, found, tx, extra, body, out)
@@ -229,9 +229,9 @@ class AnswerSide(CallerSide):
         assert isinstance(invite, ServerTransaction)
         if queue.waiting:
             self._send_provisional(now, leg, invite, queue, queue.waiting.pop(0), out)
-        elif leg.answer is not None:
-            extra, body = leg.answer
-            leg.answer = None
+        elif queue.answer is not None:
+            extra, body = queue.answer
+            queue.answer = None
             leg.take(LegInput.GOT_PRACK)
             self._answer_call(now, leg, invite, extra, body, out)
         else:
@@ -248,25 +248,26 @@ class AnswerSide(CallerSide):
         body = self._description(leg, tx, body, final=True)
         extra += self._answer_lines(now, leg, tx, out)
         data = self._answer(now, tx, 200, out, "", extra, body, "application/sdp")
-        leg.accepted = (tx.hop(), data)
-        leg.accepted_cseq = tx.cseq
-        leg.again_us = self._timings.t1_us
-        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + leg.again_us)
+        leg.accepted = Accepted(tx.hop(), data, tx.cseq, self._timings.t1_us)
+        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + self._timings.t1_us)
         self._timers.set(leg.id * 8 + ACK_TIMER, now + 64 * self._timings.t1_us)
 
     def _accept_again(self, now: int, leg: Leg, out: list[Output]) -> None:
-        assert leg.accepted is not None
-        self._send(now, *leg.accepted, out)
-        leg.again_us = min(2 * leg.again_us, self._timings.t2_us)
-        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + leg.again_us)
+        accepted = leg.accepted
+        assert accepted is not None
+        self._send(now, accepted.hop, accepted.data, out)
+        accepted.again_us = min(2 * accepted.again_us, self._timings.t2_us)
+        self._timers.set(leg.id * 8 + ACCEPTED_TIMER, now + accepted.again_us)
 
     def _never_acked(self, now: int, leg: Leg, out: list[Output]) -> None:
-        if leg.bye is None:
+        assert leg.accepted is not None
+        bye = leg.accepted.bye
+        if bye is None:
             leg.take(LegInput.TIMED_OUT)
             out.append(Ended(leg.id, "no-ack"))
             self._refuse_pending(now, leg, out)
         self._unannounce(leg, out)
-        self._send_bye(now, leg, leg.bye or "", out)
+        self._send_bye(now, leg, bye or "", out)
 
     def _server_expired(self, now: int, tx: ServerTransaction, out: list[Output]) -> None:
         """The program left a request unanswered for too long: an offer in it is over."""

@@ -1,6 +1,8 @@
 """The arbiter of a leg: one exchange of offer and answer at a time, the offers of ours that wait for it (RFC 3264
 section 4, RFC 3261 section 14)."""
 
+import msgspec
+
 from sip_proto.errors import LocalError
 from sip_proto.tables_session import CROSSINGS, OFFER_TRANSITIONS, OfferInput, OfferState
 
@@ -20,35 +22,31 @@ class Wish:
         self.tries = 0
 
 
-class Arbiter:
+class Arbiter(msgspec.Struct, gc=False, eq=False):
     """What is open between two descriptions; transactions are named by their handles (ours).
 
-    `carrier` is the transaction that the open exchange began with, `tag` the early dialog that it is in, empty for
-    any; `wish` is ours that is out; `postponed` says that one had to wait once.
+    `carrier` is the transaction that the open exchange began with, 0 for none, `tag` the early dialog that it is in,
+    empty for any; `wish` is ours that is out, `waiting` those after it.
     """
 
-    __slots__ = ("_last", "carrier", "postponed", "state", "tag", "waiting", "wish")
-
-    def __init__(self) -> None:
-        self.state = OfferState.STABLE
-        self.carrier = 0
-        self.tag = ""
-        self.wish: Wish | None = None
-        self.waiting: list[Wish] = []
-        self.postponed = False
-        self._last = 0
+    state: OfferState = OfferState.STABLE
+    carrier: int = 0
+    tag: str = ""
+    wish: Wish | None = None
+    waiting: tuple[Wish, ...] = ()
+    last: int = 0
 
     def add(self, body: bytes, extra: str, most: int) -> int:
         """Take an offer of ours into the queue; its number. LocalError when `most` wait already."""
         if len(self.waiting) >= most:
             raise LocalError(f"{most} offers wait already")
-        self._last += 1
-        self.waiting.append(Wish(self._last, body, extra))
-        return self._last
+        self.last += 1
+        self.waiting += (Wish(self.last, body, extra),)
+        return self.last
 
     def add_own(self, body: bytes, extra: str) -> None:
         """Take a request of the endpoint's own into the queue."""
-        self.waiting.append(Wish(0, body, extra))
+        self.waiting += (Wish(0, body, extra),)
 
     def take(self, event: OfferInput) -> bool:
         """Step by the table; False when there is no row."""
@@ -56,6 +54,8 @@ class Arbiter:
         if state is None:
             return False
         self.state = state
+        if state is OfferState.STABLE:
+            self.carrier = 0
         return True
 
     def is_open(self, carrier: int) -> bool:
@@ -97,15 +97,14 @@ class Arbiter:
         """The peer's 491 came: the wish goes out again, before those that wait; False when it is answered already."""
         if self.wish is None or not self.take(OfferInput.GOT_PENDING):
             return False
-        self.waiting.insert(0, self.wish)
+        self.waiting = (self.wish, *self.waiting)
         self.wish = None
-        self.postponed = True
         return True
 
     def abandon(self) -> None:
         """The early dialog with the open exchange is no more: a wish of ours goes out again in the one that is."""
         if self.wish is not None:
-            self.waiting.insert(0, self.wish)
+            self.waiting = (self.wish, *self.waiting)
             self.wish = None
         self.take(OfferInput.ABANDON)
 
@@ -116,21 +115,22 @@ class Arbiter:
 
     def withdraw(self, number: int) -> bool:
         """Take one of ours out of the queue; False when it is not there."""
-        for wish in self.waiting:
-            if wish.number == number:
-                self.waiting.remove(wish)
-                return True
-        return False
+        left = tuple([wish for wish in self.waiting if wish.number != number])
+        found = len(left) < len(self.waiting)
+        self.waiting = left
+        return found
 
     def pop(self) -> Wish:
         """The next of ours, which goes out now."""
-        self.wish = self.waiting.pop(0)
-        self.wish.tries += 1
-        return self.wish
+        wish, *left = self.waiting
+        self.waiting = tuple(left)
+        self.wish = wish
+        wish.tries += 1
+        return wish
 
     def close(self) -> None:
         """The leg is over: nothing is open, nothing waits."""
         self.state = OfferState.STABLE
         self.carrier = 0
         self.wish = None
-        self.waiting.clear()
+        self.waiting = ()

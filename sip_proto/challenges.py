@@ -3,7 +3,7 @@ longer session too (RFC 3261 sections 8.1.3.5 and 22, RFC 4028 section 7.3)."""
 
 from sip_proto.build import RequestParts
 from sip_proto.credentials import UNTRIED, Tries
-from sip_proto.dialog import Call, Leg, apply_routes, lines
+from sip_proto.dialog import NOTHING, Call, Leg, apply_routes, lines
 from sip_proto.flows import Hop
 from sip_proto.message import Response
 from sip_proto.records import OfferWithdrawn, Output
@@ -64,8 +64,8 @@ class ChallengeSide(RefreshSide):
             self._refuse_pending(now, leg, out)
             out.append(OfferWithdrawn(leg.id))
         leg.arbiter.restart()
-        leg.forks.clear()
-        leg.pracks.clear()
+        leg.forks = NOTHING
+        leg.pracks = NOTHING
         dialog = leg.dialog
         dialog.remote_tag = ""
         dialog.remote_target = leg.call.target

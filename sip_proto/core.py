@@ -15,7 +15,7 @@ from sip_proto.build import (
     response_bytes,
 )
 from sip_proto.credentials import UNTRIED, Keyring, Tries
-from sip_proto.dialog import Leg, apply_routes, lines, next_hop
+from sip_proto.dialog import NOTHING, Leg, apply_routes, lines, next_hop
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import NEW_FLOW, Flow, Flows, Hop
 from sip_proto.ids import Ids
@@ -318,7 +318,6 @@ class Core:
         self._tx.start(now, cancel, out)
 
     def _send_bye(self, now: int, leg: Leg, extra: str, out: list[Output]) -> None:
-        leg.bye = None
         self._stop_accepted(leg)
         self._close_session(leg)
         self._in_dialog(now, out, leg.dialog, "BYE", Purpose.CLOSE, extra, leg=leg.id, flow=leg.flow)
@@ -331,12 +330,11 @@ class Core:
 
     def _close_session(self, leg: Leg) -> None:
         """Nothing is offered or announced on a leg that ends."""
-        if leg.arbiter.postponed:
-            self._timers.cancel(leg.id * 8 + OFFER_TIMER)
+        self._timers.cancel(leg.id * 8 + OFFER_TIMER)
         leg.arbiter.close()
-        leg.pracks.clear()
+        leg.pracks = NOTHING
         if leg.provisionals is not None:
-            leg.provisionals = leg.answer = None
+            leg.provisionals = None
             self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
         if leg.session is not None:
             leg.session = None

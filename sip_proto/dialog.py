@@ -1,7 +1,11 @@
 """A leg and its dialog: made from an INVITE, kept from messages, turned into requests (RFC 3261 section
 12)."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import msgspec
 
 from sip_proto.arbiter import Arbiter
 from sip_proto.errors import LocalError, ParseError
@@ -12,6 +16,9 @@ from sip_proto.reliable import Provisionals, allows
 from sip_proto.session_timer import SessionTimer
 from sip_proto.tables import LEG_TRANSITIONS, LegInput, LegState
 from sip_proto.uri import Address, address_of, parse_uri
+
+# A leg's mapping that has nothing, one for all legs.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Call(NamedTuple):
@@ -25,81 +32,61 @@ class Call(NamedTuple):
     max_forwards: str
 
 
-class Leg:
+class Accepted:
+    """Our 2xx to an INVITE until its ACK: where it goes, its bytes, the CSeq number that the ACK will have, the pause
+    until it is sent again, the header lines of a BYE that waits for that ACK (ours)."""
+
+    __slots__ = ("again_us", "bye", "cseq", "data", "hop")
+
+    def __init__(self, hop: Hop, data: bytes, cseq: int, again_us: int) -> None:
+        self.hop = hop
+        self.data = data
+        self.cseq = cseq
+        self.again_us = again_us
+        self.bye: str | None = None
+
+
+# A table of silent calls is large: its rows are small, and no work for the collector of cycles, which they never form.
+class Leg(msgspec.Struct, gc=False, eq=False):
     """One INVITE dialog and what is under way in it; other objects are named by their handles (ours)."""
 
-    __slots__ = (
-        "accepted",
-        "accepted_cseq",
-        "again_us",
-        "announced",
-        "answer",
-        "arbiter",
-        "bye",
-        "call",
-        "described",
-        "dialog",
-        "flow",
-        "forks",
-        "id",
-        "incoming",
-        "invite",
-        "owed",
-        "owed_cseq",
-        "pracks",
-        "provisionals",
-        "refresh",
-        "refused",
-        "reinvite",
-        "reliable",
-        "session",
-        "state",
-        "why",
-    )
+    dialog: Dialog
+    state: LegState
+    id: int = 0
+    # Handle of the INVITE's transaction, client or server, until it is answered and acknowledged.
+    invite: int = 0
+    # Handles of what is under way: our re-INVITE; the peer's offer or re-INVITE that the program answers.
+    reinvite: int = 0
+    incoming: int = 0
+    # Handle of the peer's re-INVITE that was refused last.
+    refused: int = 0
+    # Handle and CSeq of the INVITE of ours whose 2xx waits for the program's ACK.
+    owed: tuple[int, int] | None = None
+    accepted: Accepted | None = None
+    # Whether the program knows the dialog as a confirmed one.
+    announced: bool = False
+    # What Failed says when a cancelled call ends without a failure from the peer.
+    why: int = 487
+    # The stream that the peer's messages come by, 0 is none.
+    flow: int = 0
+    arbiter: Arbiter = msgspec.field(default_factory=Arbiter)
+    # The last description that we sent.
+    described: bytes = b""
+    # A caller's early dialogs by the peer's tag, `dialog` is the one heard last; RSeq and CSeq by tag where the program
+    # owes a PRACK.
+    forks: Mapping[str, Dialog] = NOTHING
+    pracks: Mapping[str, tuple[int, int]] = NOTHING
+    # A callee's: whether the peer may, or must, have reliable 1xx; those.
+    reliable: str = "no"
+    provisionals: Provisionals | None = None
+    # The INVITE of ours, while a 422 or a challenge may have it sent again.
+    call: Call | None = None
+    # The session timer, None for none; the handle of an UPDATE of ours that refreshes.
+    session: SessionTimer | None = None
+    refresh: int = 0
 
-    def __init__(self, dialog: Dialog, state: LegState) -> None:
-        self.id = dialog.leg
-        self.dialog = dialog
-        self.state = state
-        # Handle of the INVITE's transaction, client or server.
-        self.invite = 0
-        # Handles of what is under way: our re-INVITE; the peer's offer or re-INVITE that the program answers.
-        self.reinvite = 0
-        self.incoming = 0
-        # Handle of the peer's re-INVITE that was refused last.
-        self.refused = 0
-        # Handle and CSeq of the INVITE of ours whose 2xx waits for the program's ACK; a CSeq of 0 is none.
-        self.owed = 0
-        self.owed_cseq = 0
-        # Our 2xx until its ACK, the CSeq number that the ACK will have, the interval of sending it again.
-        self.accepted: tuple[Hop, bytes] | None = None
-        self.accepted_cseq = -1
-        self.again_us = 0
-        # Whether the program knows the dialog as a confirmed one.
-        self.announced = False
-        # What Failed says when a cancelled call ends without a failure from the peer.
-        self.why = 487
-        # The header lines of a BYE that waits for the ACK of our 2xx.
-        self.bye: str | None = None
-        # The stream that the peer's messages come by, 0 is none.
-        self.flow = 0
-        self.arbiter = Arbiter()
-        # The last description that we sent.
-        self.described = b""
-        # A caller's early dialogs by the peer's tag, `dialog` is the one heard last; RSeq and CSeq by tag where the
-        # program owes a PRACK.
-        self.forks: dict[str, Dialog] = {}
-        self.pracks: dict[str, tuple[int, int]] = {}
-        # A callee's: whether the peer may, or must, have reliable 1xx; those; header lines and body of a 2xx that waits
-        # for their PRACK.
-        self.reliable = "no"
-        self.provisionals: Provisionals | None = None
-        self.answer: tuple[str, bytes] | None = None
-        # The INVITE of ours, while a 422 may have it sent again.
-        self.call: Call | None = None
-        # The session timer, None for none; the handle of an UPDATE of ours that refreshes.
-        self.session: SessionTimer | None = None
-        self.refresh = 0
+    def __post_init__(self) -> None:
+        self.id = self.dialog.leg
 
     def ask(self, event: LegInput) -> LegState:
         """The state that the program's input leads to; LocalError when it has no row

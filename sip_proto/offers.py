@@ -3,7 +3,7 @@ and 14.1, RFC 3262 section 4, RFC 3311 section 5.1)."""
 
 from sip_proto.build import Headers, header_lines
 from sip_proto.core import OFFER_TIMER
-from sip_proto.dialog import Leg, learn, learn_target
+from sip_proto.dialog import NOTHING, Leg, learn, learn_target
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import RETRY_AFTER
 from sip_proto.message import Response
@@ -44,17 +44,17 @@ class OfferSide(SessionSide):
             return False
         if found.state is not LegState.CONFIRMED:
             return _is_early(found)
-        return not (found.reinvite or found.owed_cseq or found.accepted is not None)
+        return not (found.reinvite or found.owed or found.accepted is not None)
 
     def ack(self, now: int, leg: int, out: list[Output], *, body: bytes = b"") -> None:
         """Acknowledge the 2xx to our INVITE, or to an offer() without a body; repeated 2xx are acknowledged alike (RFC
         3261 section 13.2.2.4)."""
         found = self._leg(leg)
         state = found.ask(LegInput.ACK)
-        if not found.owed_cseq:
+        if found.owed is None:
             raise LocalError(f"leg {leg} owes no ACK")
         found.state = state
-        if found.arbiter.is_open(found.owed):
+        if found.arbiter.is_open(found.owed[0]):
             found.arbiter.take(OfferInput.ANSWER)
             found.described = body
             if found.session is not None:
@@ -71,7 +71,7 @@ class OfferSide(SessionSide):
         if owed is None:
             raise LocalError(f"leg {leg} owes no PRACK")
         self._room(leg=False)
-        del found.pracks[tag]
+        found.pracks = {other: owes for other, owes in found.pracks.items() if other != tag}
         self._prack(now, found, found.forks.get(tag, found.dialog), *owed, body, out)
         found.described = body
         if not found.pracks:
@@ -87,12 +87,14 @@ class OfferSide(SessionSide):
             self._changed(leg, out)
 
     def _acknowledge(self, now: int, leg: Leg, out: list[Output], body: bytes = b"") -> None:
-        tx = self._tx.by_handle.get(leg.owed)
+        assert leg.owed is not None
+        handle, cseq = leg.owed
+        tx = self._tx.by_handle.get(handle)
         secrets = tx.secrets if isinstance(tx, ClientTransaction) else ""
-        ack = self._success_ack(leg.dialog, leg.owed_cseq, leg.flow, body, secrets)
+        ack = self._success_ack(leg.dialog, cseq, leg.flow, body, secrets)
         if isinstance(tx, ClientTransaction):
             tx.acks[leg.dialog.remote_tag] = ack
-        leg.owed = leg.owed_cseq = 0
+        leg.owed = None
         self._send(now, *ack, out)
 
     def _offer_next(self, now: int, leg: Leg, out: list[Output]) -> None:
@@ -102,7 +104,7 @@ class OfferSide(SessionSide):
             return
         if leg.state is LegState.CONFIRMED:
             # No INVITE begins before the last one of either side is over (RFC 3261 section 14.1).
-            if leg.reinvite or leg.refused or leg.owed_cseq or leg.accepted is not None:
+            if leg.reinvite or leg.refused or leg.owed or leg.accepted is not None:
                 return
             if not arbiter.waiting and self._wants_refresh(leg):
                 self._refresh(now, leg, out)
@@ -154,7 +156,7 @@ class OfferSide(SessionSide):
             heard.described = True
         arbiter = leg.arbiter
         if described and tx.asks:
-            leg.pracks[tag] = (rseq, tx.cseq)
+            leg.pracks = {**leg.pracks, tag: (rseq, tx.cseq)}
             arbiter.take(OfferInput.GOT_OFFER)
             out.append(Ringing(leg.id, response, True, True))
             return
@@ -199,8 +201,7 @@ class OfferSide(SessionSide):
     ) -> None:
         tx.acks[leg.dialog.remote_tag] = None
         leg.reinvite = 0
-        leg.owed = tx.handle
-        leg.owed_cseq = tx.cseq
+        leg.owed = (tx.handle, tx.cseq)
         if learn_target(leg.dialog, response):
             self._changed(leg, out)
         self._session_answered(now, leg, response, out)
@@ -217,7 +218,7 @@ class OfferSide(SessionSide):
         """The 2xx to an INVITE of ours: what it means for the exchange that the INVITE began."""
         arbiter = leg.arbiter
         heard = tx.heard.get(response.to.tag)
-        leg.pracks.clear()
+        leg.pracks = NOTHING
         if not tx.asks:
             if arbiter.is_open(tx.handle):
                 arbiter.take(OfferInput.GOT_ANSWER)
@@ -256,7 +257,7 @@ class OfferSide(SessionSide):
         if wish is not None:
             leg.described = wish.before
         arbiter.refused()
-        leg.pracks.clear()
+        leg.pracks = NOTHING
         if wish is not None and wish.number:
             out.append(OfferRefused(leg.id, status, response, wish.number))
         if status in (408, 481) and leg.state is LegState.CONFIRMED:
@@ -321,7 +322,7 @@ class OfferSide(SessionSide):
         out.append(Ended(leg.id, why))
         self._refuse_pending(now, leg, out)
         if bye:
-            if leg.owed_cseq:
+            if leg.owed:
                 self._acknowledge(now, leg, out)
             self._unannounce(leg, out)
             self._send_bye(now, leg, "", out)

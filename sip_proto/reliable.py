@@ -26,10 +26,11 @@ class Provisionals:
     """The reliable 1xx of one INVITE that we answer: the one that is out, sent again until its PRACK, and those after
     it (section 3).
 
-    `sent` is where it goes and its bytes, None when none is out.
+    `sent` is where it goes and its bytes, None when none is out; `answer` header lines and body of a 2xx that waits for
+    their PRACK.
     """
 
-    __slots__ = ("again_us", "proposes", "rseq", "sent", "until_us", "waiting")
+    __slots__ = ("again_us", "answer", "proposes", "rseq", "sent", "until_us", "waiting")
 
     def __init__(self, rseq: int) -> None:
         # The number of the last one.
@@ -39,6 +40,7 @@ class Provisionals:
         self.again_us = 0
         self.until_us = 0
         self.waiting: list[Provisional] = []
+        self.answer: tuple[str, bytes] | None = None
 
     def matches(self, rack: RAck, cseq: int) -> bool:
         """Whether a PRACK is for the one that is out, to the INVITE with that number (section 3)."""

@@ -4,6 +4,8 @@ import re
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
+
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.message import Message, Request, Response
 from sip_proto.reliable import supports
@@ -31,6 +33,13 @@ _PAUSE_US = 5 * _SECOND_US
 
 _NAMES = {Says.INTERVAL: "", Says.UAC: ";refresher=uac", Says.UAS: ";refresher=uas"}
 _SAID = {None: Says.INTERVAL, "uac": Says.UAC, "uas": Says.UAS}
+_REFRESHERS = {
+    SessionState.IDLE: Refresher.NOBODY,
+    SessionState.OURS: Refresher.WE,
+    SessionState.DUE: Refresher.WE,
+    SessionState.THEIRS: Refresher.PEER,
+    SessionState.OVER: Refresher.NOBODY,
+}
 # The value as almost everybody writes it.
 _PLAIN = re.compile(r"([0-9]{1,9})(?:;refresher=(uac|uas))?\Z")
 
@@ -90,7 +99,7 @@ def _interval(message: Message) -> tuple[int, Says]:
     return delay.seconds, _SAID.get(delay.params.get("refresher", "").lower(), Says.INTERVAL)
 
 
-class SessionTimer:
+class SessionTimer(msgspec.Struct, gc=False, eq=False):
     """When one leg's session is refreshed and when it ends; each 2xx to an INVITE, re-INVITE or UPDATE begins it anew
     (RFC 4028 sections 7.2, 9, 10).
 
@@ -98,52 +107,42 @@ class SessionTimer:
     nothing of it and we refresh alone.
     """
 
-    __slots__ = (
-        "_end_us",
-        "_half_us",
-        "_least_s",
-        "_peer_s",
-        "agreed",
-        "extra",
-        "interval_s",
-        "raises",
-        "refresher",
-        "state",
-        "wanted_s",
-    )
+    wanted_s: int
+    # Our own least interval.
+    least_s: int
+    interval_s: int = 0
+    agreed: bool = False
+    # Header lines of the program's for the next refresh.
+    extra: str = ""
+    # How often a 422 has raised the interval.
+    raises: int = 0
+    state: SessionState = SessionState.IDLE
+    # The largest interval that the peer's side has named as its least in this dialog.
+    peer_s: int = 0
+    half_us: int = 0
+    end_us: int = 0
 
-    def __init__(self, wanted_s: int, least_s: int) -> None:
-        self.wanted_s = wanted_s
-        self.interval_s = 0
-        self.refresher = Refresher.NOBODY
-        self.agreed = False
-        # Header lines of the program's for the next refresh.
-        self.extra = ""
-        # How often a 422 has raised the interval.
-        self.raises = 0
-        self.state = SessionState.IDLE
-        # Our own least interval, and the largest that the peer's side has named in this dialog.
-        self._least_s = least_s
-        self._peer_s = 0
-        self._half_us = 0
-        self._end_us = 0
+    @property
+    def refresher(self) -> Refresher:
+        """Who refreshes (ours)."""
+        return _REFRESHERS[self.state]
 
     def request_lines(self) -> str:
         """Session-Expires and Min-SE of our INVITE or UPDATE (RFC 4028 sections 7.1, 7.4)."""
-        least_s = max(self._least_s, self._peer_s)
+        least_s = max(self.least_s, self.peer_s)
         asked_s = max(self.interval_s or self.wanted_s, least_s)
         return f"Session-Expires: {asked_s}{_NAMES[REQUEST_ROWS[self.refresher]]}\r\nMin-SE: {least_s}\r\n"
 
     def heard(self, now: int, asked: Asked) -> None:
         """The peer's re-INVITE or UPDATE came: it refreshes the session once it is answered, which does not end in the
         meantime (RFC 4028 section 7.4, the pause ours)."""
-        self._peer_s = max(self._peer_s, asked.least_s)
-        self._end_us = max(self._end_us, now + _GRACE_US)
+        self.peer_s = max(self.peer_s, asked.least_s)
+        self.end_us = max(self.end_us, now + _GRACE_US)
 
     def answer(self, now: int, asked: Asked) -> str:
         """Our 2xx goes out: its header lines; the session begins anew (RFC 4028 section 9)."""
         interval_s = min(asked.interval_s or self.interval_s or self.wanted_s, self.wanted_s)
-        self.interval_s = max(interval_s, asked.least_s, self._least_s)
+        self.interval_s = max(interval_s, asked.least_s, self.least_s)
         row = ANSWER_ROWS[asked.knows, asked.says, self.refresher]
         self._begin(now, row.refresher, asked.knows)
         name = _NAMES[Says.UAS if row.refresher is Refresher.WE else Says.UAC]
@@ -159,7 +158,7 @@ class SessionTimer:
         row = ANSWERED_ROWS[says]
         if self.refresher is Refresher.NOBODY:
             # What proxies wanted that may not be on the dialog's way.
-            self._peer_s = 0
+            self.peer_s = 0
         self.interval_s = max(interval_s or self.interval_s or self.wanted_s, LEAST_S)
         self._begin(now, row.refresher, row.agreed)
 
@@ -169,9 +168,9 @@ class SessionTimer:
             least_s = _shortest(response)
         except ParseError:
             return False
-        if least_s <= max(self.interval_s or self.wanted_s, self._least_s, self._peer_s):
+        if least_s <= max(self.interval_s or self.wanted_s, self.least_s, self.peer_s):
             return False
-        self._peer_s = least_s
+        self.peer_s = least_s
         self.raises += 1
         return True
 
@@ -184,7 +183,7 @@ class SessionTimer:
             self._begin(now, Refresher.WE, False)
             return
         self._take(SessionInput.REFUSED)
-        self._half_us = now + max((self._end_us - now) // 2, _PAUSE_US)
+        self.half_us = now + max((self.end_us - now) // 2, _PAUSE_US)
 
     def hasten(self) -> bool:
         """Have our refresh now; False where it is not ours to refresh (ours)."""
@@ -196,20 +195,20 @@ class SessionTimer:
         be over (ours)."""
         self.interval_s = interval_s
         self._begin(now, Refresher.WE if refresher else Refresher.PEER, agreed)
-        self._half_us = now + interval_s * _SECOND_US * (lot % 64) // 512
+        self.half_us = now + interval_s * _SECOND_US * (lot % 64) // 512
 
     def next_deadline(self) -> int | None:
         """When handle_timeout must be called, None for never (ours)."""
         if self.state is SessionState.OURS:
-            return min(self._half_us, self._end_us)
-        return self._end_us if self.state in (SessionState.DUE, SessionState.THEIRS) else None
+            return min(self.half_us, self.end_us)
+        return self.end_us if self.state in (SessionState.DUE, SessionState.THEIRS) else None
 
     def handle_timeout(self, now: int, out: list[SessionDue]) -> None:
         """Say what is due by `now` (RFC 4028 section 10)."""
         deadline_us = self.next_deadline()
         if deadline_us is None or deadline_us > now:
             return
-        if self._end_us <= now:
+        if self.end_us <= now:
             self._take(SessionInput.END)
             out.append(SessionDue.END)
         else:
@@ -218,10 +217,9 @@ class SessionTimer:
 
     def _begin(self, now: int, refresher: Refresher, agreed: bool) -> None:
         life_us = self.interval_s * _SECOND_US
-        self.refresher = refresher
         self.agreed = agreed
-        self._half_us = now + life_us // 2
-        self._end_us = now + life_us - min(_MARGIN_US, life_us // 3)
+        self.end_us = now + life_us - min(_MARGIN_US, life_us // 3)
+        self.half_us = now + life_us // 2 if refresher is Refresher.WE else self.end_us
         self._take(SessionInput.WE if refresher is Refresher.WE else SessionInput.PEER)
 
     def _take(self, event: SessionInput) -> None:

@@ -10,12 +10,13 @@ class TimerTable(Generic[K]):
     """Deadlines in microseconds by key, one a key; equal deadlines come due in the order they were set
     (ours)."""
 
-    __slots__ = ("_heap", "_live", "_next")
+    __slots__ = ("_heap", "_live", "_next", "_removed")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, K]] = []
         self._live: dict[K, int] = {}
         self._next = 0
+        self._removed = 0
 
     def __len__(self) -> int:
         return len(self._live)
@@ -38,7 +39,8 @@ class TimerTable(Generic[K]):
 
     def cancel(self, key: K) -> None:
         """Disarm `key`; nothing when it is not armed (ours)."""
-        self._live.pop(key, None)
+        if self._live.pop(key, None) is not None:
+            self._shrink()
 
     def next_deadline(self) -> int | None:
         """The earliest deadline, None when nothing is armed (ours)."""
@@ -59,4 +61,12 @@ class TimerTable(Generic[K]):
             return None
         key = heappop(self._heap)[2]
         del self._live[key]
+        self._shrink()
         return key
+
+    def _shrink(self) -> None:
+        # A dict keeps the room of its largest hour while entries only leave it.
+        self._removed += 1
+        if self._removed > 2 * len(self._live) + 64:
+            self._removed = 0
+            self._live = dict(self._live)

@@ -47,6 +47,7 @@ class Purpose(IntEnum):
     NOTIFY = 6
     UPDATE = 7
     REFRESH = 8
+    FORWARD = 9
 
 
 class Sent(NamedTuple):
@@ -171,11 +172,12 @@ class Transactions:
     """All transactions of an endpoint: found by key or handle, stepped by the table, removed when they
     terminate (ours)."""
 
-    __slots__ = ("_again", "_bounds", "_flows", "_timers", "by_handle", "clients", "merged", "servers")
+    __slots__ = ("_again", "_bounds", "_flows", "_removed", "_timers", "by_handle", "clients", "merged", "servers")
 
     def __init__(self, timings: Timings, timers: TimerTable[int], flows: Flows) -> None:
         self._timers = timers
         self._flows = flows
+        self._removed = 0
         self.clients: dict[Key, ClientTransaction] = {}
         self.servers: dict[Key, ServerTransaction] = {}
         self.by_handle: dict[int, ClientTransaction | ServerTransaction] = {}
@@ -277,9 +279,15 @@ class Transactions:
         del self.by_handle[tx.handle]
         if isinstance(tx, ClientTransaction):
             del self.clients[tx.key]
-            return
-        del self.servers[tx.key]
-        self.forget_merge(tx)
+        else:
+            del self.servers[tx.key]
+            self.forget_merge(tx)
+        # As in timers.py.
+        self._removed += 1
+        if self._removed > 2 * len(self.by_handle) + 64:
+            self._removed = 0
+            self.by_handle, self.clients = dict(self.by_handle), dict(self.clients)
+            self.servers, self.merged = dict(self.servers), dict(self.merged)
 
     def forget_merge(self, tx: ServerTransaction) -> None:
         """Let the request of a transaction come again by another branch (RFC 3261 section 8.2.2.2)."""

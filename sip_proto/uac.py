@@ -7,7 +7,7 @@ from copy import copy
 from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
 from sip_proto.challenges import ChallengeSide
 from sip_proto.core import OFFER_TIMER, name_addr, route_tuple, split_max_forwards
-from sip_proto.dialog import Call, Leg, apply_routes, learn, learn_target, lines
+from sip_proto.dialog import NOTHING, Call, Leg, apply_routes, learn, learn_target, lines
 from sip_proto.errors import LocalError
 from sip_proto.flows import Hop
 from sip_proto.message import Response
@@ -214,7 +214,8 @@ class CallerSide(ChallengeSide):
         extra = header_lines(headers)
         self._refuse_pending(now, found, out)
         if found.state is LegState.ACCEPTED:
-            found.bye = extra
+            assert found.accepted is not None
+            found.accepted.bye = extra
             self._close_session(found)
             self._refuse_pending(now, found, out)
         elif found.state is LegState.ANSWERING:
@@ -225,7 +226,7 @@ class CallerSide(ChallengeSide):
             self._answer(now, tx, 480, out)
             return
         else:
-            if found.owed_cseq:
+            if found.owed:
                 self._acknowledge(now, found, out)
             self._send_bye(now, found, extra, out)
         found.state = state
@@ -341,7 +342,8 @@ class CallerSide(ChallengeSide):
         """The dialog of one branch of a fork, a new one if need be; None when there are too many."""
         dialog = leg.forks.get(tag)
         if dialog is None and len(leg.forks) < self._limits.forks:
-            dialog = leg.forks[tag] = _forked(leg)
+            dialog = _forked(leg)
+            leg.forks = {**leg.forks, tag: dialog}
         return dialog
 
     def _choose(self, now: int, leg: Leg, tx: ClientTransaction, response: Response, out: list[Output]) -> None:
@@ -354,7 +356,7 @@ class CallerSide(ChallengeSide):
                 self._refuse_pending(now, leg, out)
                 out.append(OfferWithdrawn(leg.id))
         leg.dialog = leg.forks.get(tag) or _forked(leg)
-        leg.forks.clear()
+        leg.forks = NOTHING
         learn(leg.dialog, response)
         learn_target(leg.dialog, response)
         self._conclude(leg, tx, response)
@@ -380,10 +382,10 @@ class CallerSide(ChallengeSide):
             return
         self._choose(now, leg, tx, response, out)
         leg.call = None
+        leg.invite = 0
         self._session_answered(now, leg, response, out)
         tx.acks[tag] = None
-        leg.owed = tx.handle
-        leg.owed_cseq = tx.cseq
+        leg.owed = (tx.handle, tx.cseq)
         leg.announced = True
         self._changed(leg, out)
         out.append(Answered(leg.id, response))

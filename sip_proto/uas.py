@@ -237,7 +237,7 @@ class CalleeSide(AnswerSide):
         status = leg.arbiter.crossing()
         if not status and request.method == "INVITE":
             # The exchange is over, the INVITE that began it is not. One that overtakes the ACK of the last is taken.
-            if leg.state in _CALLING or leg.reinvite or leg.owed_cseq:
+            if leg.state in _CALLING or leg.reinvite or leg.owed:
                 status = 491
             elif leg.state in _CALLED:
                 status = 500
@@ -305,12 +305,14 @@ class CalleeSide(AnswerSide):
 
     def _got_ack(self, now: int, request: Request, out: list[Output]) -> None:
         leg = self._find(request)
-        if leg is None or leg.accepted is None or request.cseq[0] != leg.accepted_cseq:
+        if leg is None or leg.accepted is None or request.cseq[0] != leg.accepted.cseq:
+            return
+        bye = leg.accepted.bye
+        if bye is not None:
+            self._send_bye(now, leg, bye, out)
             return
         self._stop_accepted(leg)
-        if leg.bye is not None:
-            self._send_bye(now, leg, leg.bye, out)
-            return
+        leg.invite = 0
         leg.take(LegInput.GOT_ACK)
         if leg.arbiter.state is OfferState.PROPOSED:
             leg.arbiter.take(OfferInput.GOT_ANSWER)
@@ -383,7 +385,7 @@ class CalleeSide(AnswerSide):
             self._refuse_pending(now, leg, out)
             out.append(Cancelled(leg.id))
         elif before is not LegState.CLOSING:
-            if leg.owed_cseq:
+            if leg.owed:
                 self._acknowledge(now, leg, out)
             self._refuse_pending(now, leg, out)
             out.append(Ended(leg.id, "bye"))

@@ -111,6 +111,6 @@ def test_nothing_is_open_and_nothing_waits_after_the_end() -> None:
     arbiter.add(b"2", "", 8)
     arbiter.sent(7, arbiter.pop().body)
     arbiter.close()
-    assert (arbiter.state, arbiter.wish, arbiter.waiting) == (OfferState.STABLE, None, [])
+    assert (arbiter.state, arbiter.wish, arbiter.waiting) == (OfferState.STABLE, None, ())
     assert not arbiter.is_open(7)
     assert arbiter.refused() is None
