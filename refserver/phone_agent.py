@@ -14,6 +14,7 @@ from refserver.phone_records import PhoneCall, PhoneError, PhoneEvent, PhoneEven
 from refserver.phone_registration import Registration
 from refserver.phone_wires import Address, Transport, Wires, open_wires
 from sip_proto import (
+    Account,
     Cancelled,
     Connect,
     Disconnect,
@@ -30,8 +31,6 @@ from sip_proto import (
     StreamFramer,
     Transmit,
     TransmitStream,
-    digest_answer,
-    is_stale,
     parse_uri,
 )
 
@@ -118,6 +117,8 @@ class PhoneAgent:
         self._wires = wires
 
     def _settings(self) -> EndpointSettings:
+        # What it registers with is for whoever sits where the registrar is, in calls too.
+        account = Account("", self.number, self._password, (_ip_of(self.registrar),))
         return EndpointSettings(
             listeners={LISTENER: self.address},
             transports={LISTENER: self.transport.name},
@@ -127,6 +128,8 @@ class PhoneAgent:
             reliable=self._reliable,
             session_s=self._session_s,
             min_session_s=self._min_session_s,
+            accounts=(account,),
+            algorithms=self._algorithms,
         )
 
     def datagram_came(self, data: bytes, source: Address) -> None:
@@ -231,41 +234,24 @@ class PhoneAgent:
     ) -> Response:
         """A request outside of dialogs and its final 2xx; challenges are answered. Raises as _answer_of."""
         await self.start()
-        call_id = f"{secrets.token_hex(12)}@{host_text(self.address[0])}"
-        tag = secrets.token_hex(8)
-        lines: Lines = ()
-        for cseq in (1, 2, 3):
-            out: list[Output] = []
-            try:
-                handle = self._endpoint.request(
-                    self._now(),
-                    out,
-                    method=method,
-                    listener=LISTENER,
-                    destination=self._destination(uri),
-                    uri=uri,
-                    from_=self.identity,
-                    to=f"<{uri}>",
-                    contact=self.contact,
-                    headers=lines,
-                    body=body,
-                    content_type=content_type,
-                    call_id=call_id,
-                    cseq=cseq,
-                    from_tag=tag,
-                )
-            except LocalError as error:
-                raise PhoneError(f"{self.number}: {error}") from None
-            try:
-                return await self._answer_of(handle, out, what, timeout_s)
-            except PhoneRefused as refused:
-                credentials = None
-                if refused.response.status in (401, 407) and cseq < 3:
-                    credentials = self.credentials(refused.response, method, uri, 1, body)
-                if credentials is None or (lines and not is_stale(refused.response)):
-                    raise
-                lines = (credentials,)
-        raise AssertionError("three tries end in an answer or in an error")
+        out: list[Output] = []
+        try:
+            handle = self._endpoint.request(
+                self._now(),
+                out,
+                method=method,
+                listener=LISTENER,
+                destination=self._destination(uri),
+                uri=uri,
+                from_=self.identity,
+                to=f"<{uri}>",
+                contact=self.contact,
+                body=body,
+                content_type=content_type,
+            )
+        except LocalError as error:
+            raise PhoneError(f"{self.number}: {error}") from None
+        return await self._answer_of(handle, out, what, timeout_s)
 
     async def _answer_of(self, handle: int, out: list[Output], what: str, timeout_s: float) -> Response:
         """Perform `out`, which sends the request `handle`; its 2xx. Raises `PhoneError`, `PhoneTimeout`."""
@@ -283,7 +269,8 @@ class PhoneAgent:
             reason = self._lost if said.why == "transport" else "no answer"
             raise PhoneError(f"{self.number}: {what}: {reason}", 503 if said.why == "transport" else 408)
         if said.response.status >= 300:
-            raise PhoneRefused(f"{self.number}: {what}: {said.response.status} {said.response.reason}", said.response)
+            status, reason = said.response.status, said.response.reason
+            raise PhoneError(f"{self.number}: {what}: {status} {reason}", status)
         return said.response
 
     def _give_up_asking(self) -> None:
@@ -292,26 +279,6 @@ class PhoneAgent:
                 waiting.set_exception(PhoneError(f"{self.number}: the phone is closed"))
 
     # name and address
-
-    def credentials(
-        self, challenge: Response, method: str, uri: str, count: int, body: bytes = b""
-    ) -> tuple[str, str] | None:
-        """The header that answers a challenge; None when the challenge cannot be answered."""
-        token = secrets.token_hex(8)
-        try:
-            return digest_answer(
-                challenge,
-                method,
-                uri,
-                self.number,
-                self._password,
-                token,
-                count,
-                body=body,
-                algorithms=self._algorithms,
-            )
-        except ValueError:
-            return None
 
     @property
     def identity(self) -> str:
@@ -342,7 +309,7 @@ class PhoneAgent:
 
     # for the registration
 
-    def request_register(self, expires_s: int, call_id: str, cseq: int, headers: Lines) -> int:
+    def request_register(self, expires_s: int, call_id: str, cseq: int) -> int:
         """Send one REGISTER; returns its handle. For `Registration`."""
         out: list[Output] = []
         handle = self._endpoint.request(
@@ -355,7 +322,7 @@ class PhoneAgent:
             from_=self.identity,
             to=self.identity,
             contact=self.contact,
-            headers=(("Expires", str(expires_s)), *headers),
+            headers=(("Expires", str(expires_s)),),
             call_id=call_id,
             cseq=cseq,
         )
@@ -372,14 +339,6 @@ def _ends(later: Output, item: Output) -> bool:
     return isinstance(later, Ended | Cancelled | Failed | OfferWithdrawn) and later.leg == leg
 
 
-class PhoneRefused(PhoneError):
-    """A final response of 300 or more came; `response` is it."""
-
-    def __init__(self, text: str, response: Response) -> None:
-        super().__init__(text, response.status)
-        self.response = response
-
-
 def host_text(host: str) -> str:
     """A host as a URI writes it."""
     return f"[{host}]" if ":" in host else host
@@ -387,7 +346,19 @@ def host_text(host: str) -> str:
 
 def _local_host(peer: Address) -> str:
     """The address from which this machine would reach the peer."""
+    return _probe(peer)[0]
+
+
+def _ip_of(peer: Address) -> str:
+    """The peer's host as the IP literal that its messages come from."""
+    try:
+        return str(ipaddress.ip_address(peer[0]))
+    except ValueError:
+        return _probe(peer)[1]
+
+
+def _probe(peer: Address) -> tuple[str, str]:
     family = socket.AF_INET6 if ":" in peer[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect(peer)
-        return cast(str, probe.getsockname()[0])
+        return cast(str, probe.getsockname()[0]), cast(str, probe.getpeername()[0])

@@ -157,14 +157,14 @@ class CallSide(PhoneAgent):
         call.reliable = reliable
         call.headers = tuple(headers)
         try:
-            self._invite(call, out, ())
+            self._invite(call, out)
         except (LocalError, PhoneError):
             del self.calls[call.number]
             self._legs.pop(call.leg, None)
             raise
         return call
 
-    def _invite(self, call: PhoneCall, out: list[Output], credentials: Lines) -> None:
+    def _invite(self, call: PhoneCall, out: list[Output]) -> None:
         self._legs.pop(call.leg, None)
         call.leg = self._endpoint.invite(
             self._now(),
@@ -175,7 +175,7 @@ class CallSide(PhoneAgent):
             from_=self.identity,
             to=f"<{call.uri}>",
             contact=self.contact,
-            headers=(*call.headers, *credentials),
+            headers=call.headers,
             body=b"" if call.late else call.media.offer(),
             call_id=call.call_id,
             cseq=call.cseq,
@@ -235,13 +235,6 @@ class CallSide(PhoneAgent):
         call = self._call_of(item.leg)
         if call is None:
             return
-        if item.status in (401, 407) and item.response is not None and call.challenges < 3:
-            call.challenges += 1
-            call.cseq = item.response.cseq[0] + 1  # a 422 may have been answered in between
-            credentials = self.credentials(item.response, "INVITE", call.uri, 1)
-            if credentials is not None:
-                self._invite(call, out, (credentials,))
-                return
         if self._redirected(item, call, out):
             return
         reason = item.response.reason if item.response else ""
@@ -261,9 +254,8 @@ class CallSide(PhoneAgent):
             return False
         call.uri = uri
         call.redirects += 1
-        call.challenges = 0
         call.cseq = response.cseq[0] + 1
-        self._invite(call, out, ())
+        self._invite(call, out)
         self._tell(Kind.REDIRECTED, call, item.status, uri)
         return True
 

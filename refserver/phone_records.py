@@ -100,7 +100,6 @@ class PhoneCall(msgspec.Struct, eq=False):
     early: bytes = b""
     holds: bool = False
     described: bool = False
-    challenges: int = 0
     cseq: int = 1
     uri: str = ""
     tag: str = ""

@@ -1,17 +1,16 @@
-"""A phone's registration: digest, stale nonces, refresh before it expires (RFC 3261 sections 10.2 and 22)."""
+"""A phone's registration, refreshed before it expires (RFC 3261 section 10.2)."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
 from typing import Protocol
 
 from refserver.phone_records import PhoneError, PhoneEventKind, PhoneTimeout
 from sip_proto import Response
 
-CHALLENGES = 3
+MOST_TURNS = 8
 RETRY_S = 5.0
 AGAIN_S = 0.5
 
@@ -19,14 +18,9 @@ AGAIN_S = 0.5
 class Host(Protocol):
     """What a registration asks of its phone."""
 
-    def request_register(self, expires_s: int, call_id: str, cseq: int, headers: Sequence[tuple[str, str]]) -> int: ...
-
-    def credentials(self, challenge: Response, method: str, uri: str, count: int) -> tuple[str, str] | None: ...
+    def request_register(self, expires_s: int, call_id: str, cseq: int) -> int: ...
 
     def told_registration(self, kind: PhoneEventKind, status: int, text: str) -> None: ...
-
-    @property
-    def domain(self) -> str: ...
 
 
 class Registration:
@@ -39,9 +33,6 @@ class Registration:
         self._cseq = 0
         self._handle: int | None = None
         self._asked_s = 0
-        self._challenge: Response | None = None
-        self._count = 0
-        self._challenges = 0
         self._refresh: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] | None = None
         self._wanted = False
@@ -77,22 +68,8 @@ class Registration:
 
     def _begin(self, expires_s: int) -> None:
         self._asked_s = expires_s
-        self._challenges = 0
-        self._send()
-
-    def _send(self) -> None:
-        headers: list[tuple[str, str]] = []
-        if self._challenge is not None:
-            self._count += 1
-            uri = f"sip:{self._host.domain}"
-            credentials = self._host.credentials(self._challenge, "REGISTER", uri, self._count)
-            if credentials is None:
-                self._challenge = None
-                self._fail(401, "a challenge that cannot be answered")
-                return
-            headers.append(credentials)
         self._cseq += 1
-        self._handle = self._host.request_register(self._asked_s, self._call_id, self._cseq, headers)
+        self._handle = self._host.request_register(self._asked_s, self._call_id, self._cseq)
 
     def stream_lost(self) -> None:
         """A stream is gone by which the registrar may have reached the phone: register again, soon."""
@@ -105,27 +82,16 @@ class Registration:
         if handle != self._handle:
             return
         self._handle = None
+        # The endpoint counts on for each challenge that it answers.
+        self._cseq = response.cseq[0] if response is not None else self._cseq + MOST_TURNS
         if response is None:
             self._fail(503 if why else 408, why or "no answer")
         elif response.status in (401, 407):
-            self._challenged(response)
+            self._fail(response.status, "the credentials were refused")
         elif 200 <= response.status < 300:
             self._registered(response)
         else:
             self._fail(response.status, response.reason)
-
-    def _challenged(self, response: Response) -> None:
-        self._challenges += 1
-        first = self._challenges == 1
-        challenge = (response.get("WWW-Authenticate") or response.get("Proxy-Authenticate") or "").lower()
-        stale = re.search(r'stale[ \t]*=[ \t]*"?true', challenge) is not None
-        if (first or stale) and self._challenges <= CHALLENGES:
-            self._challenge = response
-            self._count = 0
-            self._send()
-        else:
-            self._challenge = None
-            self._fail(response.status, "the credentials were refused")
 
     def _registered(self, response: Response) -> None:
         if self._asked_s == 0:

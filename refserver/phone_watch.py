@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 
 import msgspec
 
-from refserver.phone_agent import LISTENER, Kind, Lines, host_text
+from refserver.phone_agent import LISTENER, Kind
 from refserver.phone_records import PhoneError, PhoneTimeout
 from refserver.phone_transfer import TransferSide
 from sip_proto import (
@@ -16,7 +15,6 @@ from sip_proto import (
     Notified,
     Output,
     ParseError,
-    RenewalRefused,
     Subscribed,
     SubscriptionEnded,
 )
@@ -29,16 +27,13 @@ MAX_WATCHES = 64
 
 
 class Watch(msgspec.Struct, eq=False):
-    """A subscription of ours: what is known by it, how it is asked for again after a challenge, who waits for it."""
+    """A subscription of ours: what is known by it, who waits for it."""
 
     event: str
     uri: str
     expires_s: int
-    call_id: str
-    tag: str
     granted: asyncio.Future[None]
     picture: DialogPicture
-    cseq: int = 1
     leaving: bool = False
 
 
@@ -63,9 +58,7 @@ class WatchSide(TransferSide):
             if isinstance(item, Notified):
                 self._notified_of(item, watch, out)
         elif isinstance(item, SubscriptionEnded):
-            self._watch_ended(item, out)
-        elif isinstance(item, RenewalRefused):
-            self._renewal_refused(item, out)
+            self._watch_ended(item)
         else:
             super()._heard(item, out)
 
@@ -75,10 +68,9 @@ class WatchSide(TransferSide):
         if len(self._watches) >= MAX_WATCHES:
             raise PhoneError(f"{self.number}: {MAX_WATCHES} watches already")
         granted: asyncio.Future[None] = self._loop.create_future()
-        call_id = f"{secrets.token_hex(12)}@{host_text(self.address[0])}"
-        watch = Watch(event, uri, expires_s, call_id, secrets.token_hex(8), granted, DialogPicture())
+        watch = Watch(event, uri, expires_s, granted, DialogPicture())
         out: list[Output] = []
-        self._subscribe(watch, (), out)
+        self._subscribe(watch, out)
         self.perform(out)
         try:
             async with asyncio.timeout(timeout_s):
@@ -86,7 +78,7 @@ class WatchSide(TransferSide):
         except TimeoutError:
             raise PhoneTimeout(f"{self.number}: no answer to SUBSCRIBE within {timeout_s:g} s") from None
 
-    def _subscribe(self, watch: Watch, credentials: Lines, out: list[Output]) -> None:
+    def _subscribe(self, watch: Watch, out: list[Output]) -> None:
         try:
             handle = self._endpoint.subscribe(
                 self._now(),
@@ -99,10 +91,7 @@ class WatchSide(TransferSide):
                 to=f"<{watch.uri}>",
                 expires_s=watch.expires_s,
                 contact=self.contact,
-                headers=(("Accept", ACCEPT[watch.event]), *credentials),
-                call_id=watch.call_id,
-                cseq=watch.cseq,
-                from_tag=watch.tag,
+                headers=(("Accept", ACCEPT[watch.event]),),
             )
         except LocalError as error:
             raise PhoneError(f"{self.number}: {error}") from None
@@ -171,29 +160,14 @@ class WatchSide(TransferSide):
             detail[f"{name}_old"] = count.old
         self._tell(Kind.MAILBOX, text="yes" if summary.waiting else "no", peer=watch.uri, detail=detail)
 
-    def _watch_ended(self, item: SubscriptionEnded, out: list[Output]) -> None:
+    def _watch_ended(self, item: SubscriptionEnded) -> None:
         watch = self._watches.pop(item.subscription, None)
         if watch is None:
             return
         response = item.response
         status = response.status if response is not None else 0
-        if response is not None and status in (401, 407) and watch.cseq == 1 and not watch.leaving:
-            credentials = self.credentials(response, "SUBSCRIBE", watch.uri, 1)
-            if credentials is not None:
-                watch.cseq += 1
-                self._subscribe(watch, (credentials,), out)
-                return
         if not watch.granted.done():
             reason = response.reason if response is not None else item.why
             text = f"{self.number}: {watch.event} of {watch.uri}: {status or ''} {reason}"
             watch.granted.set_exception(PhoneError(text, status or 408))
         self._tell(Kind.WATCH_ENDED, status=status, text=item.why, peer=watch.uri)
-
-    def _renewal_refused(self, item: RenewalRefused, out: list[Output]) -> None:
-        watch = self._watches.get(item.subscription)
-        if watch is None or item.response.status not in (401, 407):
-            return
-        credentials = self.credentials(item.response, "SUBSCRIBE", watch.uri, 1)
-        if credentials is not None:
-            with contextlib.suppress(LocalError):
-                self._endpoint.resubscribe(self._now(), item.subscription, out, headers=(credentials,))

@@ -136,7 +136,7 @@ def test_a_message_of_another_type_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("stale", "password", "asked", "status"),
-    [(0, "demo", 2, 200), (1, "demo", 3, 200), (9, "demo", 3, 401), (0, "x", 2, 401)],
+    [(0, "demo", 2, 200), (1, "demo", 3, 200), (9, "demo", 6, 401), (0, "x", 2, 401)],
 )
 def test_a_challenged_message_is_sent_again_with_credentials(
     stale: int, password: str, asked: int, status: int
