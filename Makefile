@@ -8,7 +8,7 @@ help:
 	@echo "make demo   a call through a cluster of two nodes, shown live"
 	@echo "make test   every test, then again against the built wheel"
 	@echo "make lint   ruff, mypy, import-linter"
-	@echo "make bench  calls and events per CPU-second, registrations, codec and parser, beside their peers"
+	@echo "make bench  calls, events and claims per CPU-second, registrations, codec and parser, beside their peers"
 	@echo "make fuzz   random inputs for the parsers: TARGET=message RUNS=20000"
 
 venv:
@@ -38,6 +38,7 @@ bench: venv
 	@$(BIN)/python -m pip show --quiet aiosip 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'aiosip>=0.2' || true
 	@$(BIN)/python -m bench.codec
 	@$(BIN)/python -m bench.fanout
+	@$(BIN)/python -m bench.ownership
 	@$(BIN)/python -m bench $(ARGS)
 	@$(BIN)/python -m bench.parse
 

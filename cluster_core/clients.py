@@ -5,7 +5,7 @@ What a client may do follows from its port, its role and what it has proved (des
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -15,6 +15,7 @@ from cluster_core.edge import Edge
 from cluster_core.history import History
 from cluster_core.limits import SECOND_US
 from cluster_core.outputs import AnyOutput
+from cluster_core.pacing import Paced
 from cluster_core.records import RegistrationRecord, SessionRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import LISTENER_ROLES, REFUSALS, RIGHTS, Condition, in_ranges
@@ -83,6 +84,9 @@ class Clients:
         self._resumable: dict[str, Client] = {}
         self.history = History(core)
         self.parked: dict[str, Client] = {}
+        self.stopped = False
+        self.leaving: Paced[tuple[Client, str]] = Paced(core, "leaving", self._leave)
+        self.left: Callable[[int, Client, str, list[AnyOutput]], None]
         self.table: dict[int, Client] = {}
 
     def greeted(self, now: int, conn: int, record: Greeted, out: list[AnyOutput]) -> Client | None:
@@ -140,7 +144,7 @@ class Clients:
         self._edge.set_input_mask(now, client.conn, mask)
 
     def gone(self, now: int, conn: int) -> Client | None:
-        """A client's connection is gone: forget it and all it registered, and return what it was, with the DNs.
+        """A client's connection is gone: forget it and return what it was, whose DNs are still to `leave`.
 
         None when nobody was there, or when it may come back: then `expired` tells its end.
         """
@@ -148,7 +152,7 @@ class Clients:
         if client is None:
             return None
         self._requests.gone(conn)
-        waits = client.resumable and not client.untold and (client.registered or client.bulk)
+        waits = not self.stopped and client.resumable and not client.untold and (client.registered or client.bulk)
         if waits and len(self.parked) < self._core.limits.parked_sessions:
             self.parked[client.session_id] = client
             self._core.arm("parked", client.session_id, now + self._core.limits.resume_us)
@@ -165,13 +169,19 @@ class Clients:
         self._resumable.pop(client.session_id, None)
         if not self._resumable:
             self.history.forget(self._edge.stamps.number)
-        registered = dict(client.registered)
-        for dn in registered:
-            self.unregister(client, dn)
-        client.registered = registered
         self._bulk.pop(client.conn, None)
         self._core.store.drop("sessions", client.session_id)
         return client
+
+    def leave(self, now: int, client: Client, out: list[AnyOutput]) -> None:
+        """End the registrations of a client that is gone, however many, a part in each input."""
+        if client.registered and not self.stopped:
+            self.leaving.add(now, [(client, dn) for dn in client.registered], out)
+
+    def _leave(self, now: int, one: tuple[Client, str], out: list[AnyOutput]) -> None:
+        client, dn = one
+        self.unregister(client, dn)
+        self.left(now, client, dn, out)
 
     def _may_resume(self, client: Client, hello: Hello) -> bool:
         """Whether a client that says it can resume is allowed to: not for reporting, whose sessions are the
@@ -225,7 +235,12 @@ class Clients:
             self._bulk[conn] = client
 
     def disconnect_all(self, now: int, out: list[AnyOutput]) -> None:
-        """The node stops: every client is told so before its stream is closed; peers know it by other ways."""
+        """The node stops: every client is told so before its stream is closed; peers know it by other ways.
+
+        What clients registered ends with the node, and so what they owned: nothing of that is done one by one.
+        """
+        self.stopped = True
+        self.leaving.clear()
         refusal = REFUSALS[Condition.NODE_STOPS]
         for conn, client in list(self.table.items()):
             if client.role is not ClientRole.PEER:

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+TRANSACTION = 100
+"""DNs in one question and records in one change: etcd takes no more than 128 operations a transaction."""
+
 
 class How(StrEnum):
     """The kind of an ownership: by SIP registration or by a T-Library registration (seed, DN ownership)."""
@@ -57,8 +60,23 @@ class Release(Question, frozen=True):
     epoch: int
 
 
+class ClaimMany(Question, frozen=True):
+    """Take several DNs, at most `TRANSACTION`: DN, how and `seen_epoch` each, on the terms of `Claim`; what is taken is
+    taken in one revision."""
+
+    node: str
+    incarnation: int
+    claims: tuple[tuple[str, How, int], ...]
+
+
+class ReleaseMany(Question, frozen=True):
+    """Give up several DNs, at most `TRANSACTION`: DN and epoch each, on the terms of `Release`."""
+
+    releases: tuple[tuple[str, int], ...]
+
+
 class Leave(Question, frozen=True):
-    """End a membership at once, and with it every ownership that it holds."""
+    """End a membership at once, and with it, as fast as can be, every ownership that it holds."""
 
     node: str
     incarnation: int
@@ -100,6 +118,19 @@ class Released(Answer, frozen=True):
     """The DN is not owned at that epoch any more."""
 
     dn: str
+    revision: int
+
+
+class ClaimedMany(Answer, frozen=True):
+    """Who owns each DN after a `ClaimMany`, in the order of the question; nothing when the claimer is no member."""
+
+    owners: tuple[tuple[str, OwnerRecord], ...]
+    revision: int
+
+
+class ReleasedMany(Answer, frozen=True):
+    """The DNs are not owned at those epochs any more."""
+
     revision: int
 
 

@@ -70,11 +70,13 @@ class Answered(Input, frozen=True):
 
 
 class Changed(Input, frozen=True):
-    """A watched record of the coordinator changed; None when it is gone. `key` is a DN's number."""
+    """A watched record of the coordinator changed; None when it is gone. `key` is a DN's number, `also` are the other
+    records that changed in the same revision."""
 
     key: str
     value: OwnerRecord | None
     revision: int
+    also: tuple[tuple[str, OwnerRecord | None], ...] = ()
 
 
 class Role(Input, frozen=True):

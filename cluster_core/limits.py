@@ -24,6 +24,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     backlog_events: int = 200_000
     backlog_bytes_at_once: int = 262_144
     bulk_dns_at_once: int = 500
+    dns_at_once: int = 200
+    snapshot_bytes_at_once: int = 65_536
     bulk_wait_us: int = 10 * MILLISECOND_US
     calls: int = 10_000
     calls_per_dn: int = 16

@@ -106,14 +106,19 @@ class ClusterNode:
             "request": self._requests.timeout,
             "membership": lambda now, key, out: ownership.membership_timeout(now, out),
             "fence": lambda now, key, out: ownership.fence_timeout(now, out),
-            "claim": ownership.claim_timeout,
-            "release": ownership.release_timeout,
+            "claim": lambda now, key, out: ownership.claim_timeout(now, out),
+            "release": lambda now, key, out: ownership.release_timeout(now, out),
+            "owners": lambda now, key, out: ownership.table_timeout(now, out),
             "dial": links.dial_timeout,
             "away": links.away_timeout,
             "linkreq": links.request_timeout,
             "binding": self.t_controller.owned.binding_timeout,
             "waiting": self.t_controller.registrations.waiting_timeout,
             "bulk": self.t_controller.registrations.bulk_timeout,
+            "leaving": lambda now, key, out: self._clients.leaving.turn(now, out),
+            "hiding": lambda now, key, out: self.t_controller.owned.hiding.turn(now, out),
+            "reclaiming": lambda now, key, out: self.t_controller.owned.reclaiming.turn(now, out),
+            "snapshots": self.t_controller.streams.snapshots.turn,
             "ring": self.session_controller.delivery.ring_timeout,
             "route": self.session_controller.routing.route_timeout,
             "parting": self.session_controller.transfers.parting_timeout,
@@ -147,6 +152,7 @@ class ClusterNode:
                 self.session_controller.sip(now, sip, out)
             if self.t_controller.streams.changed:
                 self.session_controller.subscriptions.tell(now, self.t_controller.streams.changed)
+        self.t_controller.flush(now, out)
         deadline_us = self._edge.sip.next_deadline()
         if deadline_us != self._sip_due_us:
             self._sip_due_us = deadline_us

@@ -3,15 +3,25 @@
 A node acts as owner only while its membership surely lives: the deadline counts from when the refresh was *sent*, less
 a margin. A node that missed it is fenced for good in that incarnation: it hides its DNs, joins anew and claims them
 again, with their state. Late and repeated messages are harmless by revision and epoch; a lost answer is asked again.
+
+DNs are claimed by the hundred thousand: what one input claims and gives up is asked in questions for many, `flush`
+asks them, and one timer watches over all that wait. The table of owners that comes with a membership is read by parts.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from cluster_core.coordinator_records import (
+    TRANSACTION,
     Claim,
     Claimed,
+    ClaimedMany,
+    ClaimMany,
     How,
     Join,
     Joined,
@@ -21,10 +31,13 @@ from cluster_core.coordinator_records import (
     Refresh,
     Refreshed,
     Release,
+    ReleaseMany,
 )
 from cluster_core.core import Core
 from cluster_core.inputs import Answered, Changed
 from cluster_core.outputs import AnyOutput, Ask, Fault, Subsystem
+
+_T = TypeVar("_T")
 
 
 class OwnershipUser(Protocol):
@@ -52,6 +65,22 @@ class OwnershipUser(Protocol):
         """The memberships that hold, as pairs of node and incarnation; told again each refresh period."""
 
 
+class _Claiming(msgspec.Struct, frozen=True):
+    """A claim that has not ended: when it is given up, and when it is asked again."""
+
+    how: How
+    deadline_us: int
+    again_us: int
+
+
+class _Table(msgspec.Struct):
+    """A table of owners that is being read: what it says, and how much of that is known."""
+
+    joined: Joined
+    rows: list[tuple[str, OwnerRecord | None]]
+    read: int = 0
+
+
 class Ownership:
     """The table of owners and the one room that speaks to the coordinator."""
 
@@ -59,9 +88,14 @@ class Ownership:
         self._core = core
         self.user: OwnershipUser
         self._asked: dict[int, tuple[Question, int]] = {}
-        self._claiming: dict[str, tuple[How, int]] = {}
-        self._releasing: dict[str, int] = {}
+        # Both in the order in which they are asked again; what is to be asked at the end of this input besides.
+        self._claiming: dict[str, _Claiming] = {}
+        self._releasing: dict[str, tuple[int, int]] = {}
+        self._to_claim: dict[str, None] = {}
+        self._to_release: dict[str, None] = {}
+        self._owners: dict[str, OwnerRecord] = core.store.rows("owners")
         self._revisions: dict[str, int] = {}
+        self._table: _Table | None = None
         self._member = False
         self._stopped = False
 
@@ -71,22 +105,15 @@ class Ownership:
     @property
     def acting(self) -> bool:
         """Whether this node may act as an owner now."""
-        return self._member
+        return self._member and self._table is None
 
     def owner(self, dn: str) -> OwnerRecord | None:
         """Who owns a DN, as far as the coordinator has told."""
-        record = self._core.store.get("owners", dn)
-        assert record is None or isinstance(record, OwnerRecord)
-        return record
+        return self._owners.get(dn)
 
     def is_mine(self, dn: str) -> bool:
         """Whether this node owns the DN in its present incarnation."""
-        owner = self.owner(dn)
-        return (
-            owner is not None
-            and owner.node == self._core.name
-            and owner.incarnation == self._core.ids.incarnation
-        )
+        return self._means_me(self._owners.get(dn))
 
     def join(self, now: int, out: list[AnyOutput]) -> None:
         """Become a member; asked again each refresh period until the coordinator answers."""
@@ -94,38 +121,49 @@ class Ownership:
         self._core.arm("membership", 0, now + self._core.limits.membership_refresh_us)
 
     def leave(self, now: int, out: list[AnyOutput]) -> None:
-        """End the membership: the node stops."""
+        """End the membership, and with it every ownership: the node stops, and asks and learns nothing more."""
         self._stopped = True
-        self._core.arm("membership", 0, None)
-        self._core.arm("fence", 0, None)
+        for kind in ("membership", "fence", "claim", "release", "owners"):
+            self._core.arm(kind, 0, None)
+        self._claiming.clear()
+        self._releasing.clear()
+        self._to_claim.clear()
+        self._to_release.clear()
+        self._asked.clear()
+        self._table = None
         if self._member:
             self._member = False
             self._ask(now, Leave(self._core.name, self._core.ids.incarnation), out)
 
     def claim(self, now: int, dn: str, how: How, out: list[AnyOutput]) -> None:
         """Try to own a DN; `claimed` tells the end. A DN whose owner lives stays with it."""
-        if dn in self._claiming:
-            return
-        owner = self.owner(dn)
-        self._claiming[dn] = (how, now + self._core.limits.claim_deadline_us)
-        self._core.arm("claim", dn, now + self._core.limits.membership_refresh_us)
-        if self._member:
-            self._ask(
-                now,
-                Claim(
-                    dn, self._core.name, self._core.ids.incarnation, how, 0 if owner is None else owner.epoch
-                ),
-                out,
-            )
+        if dn not in self._claiming and not self._stopped:
+            self._claim(now, dn, how, now + self._core.limits.claim_deadline_us)
 
     def release(self, now: int, dn: str, epoch: int, out: list[AnyOutput]) -> None:
         """Give a DN up; asked again until the coordinator answers."""
-        self._releasing[dn] = epoch
-        owner = self.owner(dn)
+        owner = self._owners.get(dn)
         if owner is not None and owner.epoch == epoch:
             self._core.store.drop("owners", dn)
-        self._core.arm("release", dn, now + self._core.limits.membership_refresh_us)
-        self._ask(now, Release(dn, epoch), out)
+        if not self._stopped:
+            self._release(now, dn, epoch)
+
+    def flush(self, now: int, out: list[AnyOutput]) -> None:
+        """Ask for what the input claimed and gave up; call it at the end of each."""
+        if self._to_release:
+            for dns in _many(self._to_release):
+                releases = tuple((dn, self._releasing[dn][0]) for dn in dns)
+                self._ask(now, Release(*releases[0]) if len(releases) == 1 else ReleaseMany(releases), out)
+            self._to_release.clear()
+        if self._to_claim:
+            if self.acting:
+                node, incarnation = self._core.name, self._core.ids.incarnation
+                for dns in _many(self._to_claim):
+                    claims = tuple((dn, self._claiming[dn].how, self._seen(dn)) for dn in dns)
+                    (dn, how, seen_epoch), *others = claims
+                    one = Claim(dn, node, incarnation, how, seen_epoch)
+                    self._ask(now, ClaimMany(node, incarnation, claims) if others else one, out)
+            self._to_claim.clear()
 
     def answered(self, now: int, given: Answered, out: list[AnyOutput]) -> None:
         """The coordinator answered; an answer that nobody waits for is dropped."""
@@ -142,18 +180,26 @@ class Ownership:
             self._learn(now, result.dn, result.owner, result.revision, out)
             if result.owner is not None:
                 self._claim_ended(now, result.dn, out)
-        elif isinstance(question, Release) and question.epoch == self._releasing.get(question.dn):
-            self._core.arm("release", question.dn, None)
-            del self._releasing[question.dn]
+        elif isinstance(result, ClaimedMany):
+            for dn, owner in result.owners:
+                self._learn(now, dn, owner, result.revision, out)
+                self._claim_ended(now, dn, out)
+        elif isinstance(question, Release):
+            self._released(((question.dn, question.epoch),))
+        elif isinstance(question, ReleaseMany):
+            self._released(question.releases)
 
     def changed(self, now: int, given: Changed, out: list[AnyOutput]) -> None:
-        """A record changed; it may come before or after the answer to our own question."""
+        """Records changed; it may come before or after the answer to our own question."""
+        if self._stopped:
+            return
         self._learn(now, given.key, given.value, given.revision, out)
+        for dn, owner in given.also:
+            self._learn(now, dn, owner, given.revision, out)
 
     def membership_timeout(self, now: int, out: list[AnyOutput]) -> None:
         """Time to refresh the membership, or to ask for one again; what was never answered is not awaited any more."""
         stale = now - self._core.limits.request_deadline_us
-        # Here and not at each question: a client that goes gives back all of its DNs at once.
         for old in [request for request, (_, sent_us) in self._asked.items() if sent_us < stale]:
             del self._asked[old]
         if not self._member:
@@ -166,18 +212,82 @@ class Ownership:
         """No refresh succeeded in time: stop acting before the membership can end, and join anew."""
         self._lose_membership(now, "membership-late", out)
 
-    def claim_timeout(self, now: int, dn: str, out: list[AnyOutput]) -> None:
-        """A claim got no answer: ask again until its deadline."""
-        how, deadline_us = self._claiming.pop(dn)
-        if now >= deadline_us:
-            self.user.claimed(now, dn, self.owner(dn), out)
-            return
-        self.claim(now, dn, how, out)
-        self._claiming[dn] = (how, deadline_us)
+    def claim_timeout(self, now: int, out: list[AnyOutput]) -> None:
+        """Claims got no answer: ask again until their deadlines."""
+        due = [dn for dn, claiming in self._due(self._claiming.items()) if claiming.again_us <= now]
+        for dn in due:
+            claiming = self._claiming.pop(dn)
+            if now >= claiming.deadline_us:
+                self.user.claimed(now, dn, self.owner(dn), out)
+            else:
+                self._claim(now, dn, claiming.how, claiming.deadline_us)
+        first = next(iter(self._claiming.values()), None)
+        self._core.arm("claim", 0, None if first is None else max(now + 1, first.again_us))
 
-    def release_timeout(self, now: int, dn: str, out: list[AnyOutput]) -> None:
-        """A release got no answer: ask again."""
-        self.release(now, dn, self._releasing[dn], out)
+    def release_timeout(self, now: int, out: list[AnyOutput]) -> None:
+        """Releases got no answer: ask again."""
+        due = [dn for dn, (_, again_us) in self._due(self._releasing.items()) if again_us <= now]
+        for dn in due:
+            self.release(now, dn, self._releasing.pop(dn)[0], out)
+        first = next(iter(self._releasing.values()), None)
+        self._core.arm("release", 0, None if first is None else max(now + 1, first[1]))
+
+    def table_timeout(self, now: int, out: list[AnyOutput]) -> None:
+        """Read on in the table of owners; at its end the node acts."""
+        table = self._table
+        assert table is not None
+        joined = table.joined
+        part = table.rows[table.read : table.read + self._core.limits.dns_at_once]
+        table.read += len(part)
+        for dn, owner in part:
+            self._learn(now, dn, owner, joined.revision, out)
+            # A new process knows nothing of what an earlier one owned: nobody is to wait for it.
+            lost = owner is not None and owner.node == self._core.name and owner.incarnation != joined.incarnation
+            if lost and self._owners.get(dn) == owner and self._core.store.get("dns", dn) is None:
+                assert owner is not None
+                self.release(now, dn, owner.epoch, out)
+        if table.read < len(table.rows):
+            self._core.arm("owners", 0, now + 1)
+            return
+        self._table = None
+        self.user.joined(now, out)
+        self._to_claim |= dict.fromkeys(self._due(self._claiming))
+
+    def _due(self, waiting: Iterable[_T]) -> Iterator[_T]:
+        """As many as one input may look at."""
+        return islice(waiting, self._core.limits.dns_at_once)
+
+    def _claim(self, now: int, dn: str, how: How, deadline_us: int) -> None:
+        again_us = now + self._core.limits.membership_refresh_us
+        if not self._claiming:
+            self._core.arm("claim", 0, again_us)
+        self._claiming[dn] = _Claiming(how, deadline_us, again_us)
+        self._to_claim[dn] = None
+
+    def _release(self, now: int, dn: str, epoch: int) -> None:
+        again_us = now + self._core.limits.membership_refresh_us
+        if not self._releasing:
+            self._core.arm("release", 0, again_us)
+        self._releasing.pop(dn, None)
+        self._releasing[dn] = (epoch, again_us)
+        self._to_release[dn] = None
+
+    def _released(self, releases: Iterable[tuple[str, int]]) -> None:
+        for dn, epoch in releases:
+            asked = self._releasing.get(dn)
+            if asked is not None and asked[0] == epoch:
+                del self._releasing[dn]
+                self._to_release.pop(dn, None)
+        if not self._releasing:
+            self._core.arm("release", 0, None)
+
+    def _seen(self, dn: str) -> int:
+        owner = self._owners.get(dn)
+        return 0 if owner is None else owner.epoch
+
+    def _means_me(self, owner: OwnerRecord | None) -> bool:
+        core = self._core
+        return owner is not None and owner.node == core.name and owner.incarnation == core.ids.incarnation
 
     def _ask(self, now: int, what: Question, out: list[AnyOutput]) -> None:
         request = self._core.ids.request()
@@ -192,20 +302,9 @@ class Ownership:
         self._live_until(now, sent_us + result.ttl_us)
         self._core.arm("membership", 0, now + self._core.limits.membership_refresh_us)
         known = dict(result.owners)
-        for dn in list(self._core.store.rows("owners")):
-            if dn not in known:
-                self._learn(now, str(dn), None, result.revision, out)
-        for dn, owner in result.owners:
-            self._learn(now, dn, owner, result.revision, out)
-        for dn, owner in result.owners:
-            # A new process knows nothing of what an earlier one owned: nobody is to wait for it.
-            lost = owner.node == self._core.name and owner.incarnation != result.incarnation
-            if lost and self._core.store.get("dns", dn) is None:
-                self.release(now, dn, owner.epoch, out)
-        self.user.joined(now, out)
-        for dn, (how, _) in list(self._claiming.items()):
-            del self._claiming[dn]
-            self.claim(now, dn, how, out)
+        gone: list[tuple[str, OwnerRecord | None]] = [(dn, None) for dn in self._owners if dn not in known]
+        self._table = _Table(result, [*gone, *result.owners])
+        self.table_timeout(now, out)
 
     def _refreshed(
         self, now: int, sent_us: int, question: Question, result: Refreshed, out: list[AnyOutput]
@@ -228,7 +327,9 @@ class Ownership:
         if not self._member:
             return
         self._member = False
+        self._table = None
         self._core.arm("fence", 0, None)
+        self._core.arm("owners", 0, None)
         out.append(
             Fault(Subsystem.T_CONTROLLER, kind, "not a member of the cluster now: owned DNs are hidden")
         )
@@ -242,16 +343,14 @@ class Ownership:
         if revision < self._revisions.get(dn, 0):
             return
         self._revisions[dn] = revision
-        before = self.owner(dn)
+        if self._owners.get(dn) == owner:
+            return
         if owner is None:
             self._core.store.drop("owners", dn)
         else:
             self._core.store.put("owners", dn, owner)
-        mine = self.is_mine(dn)
-        if before == owner:
-            return
-        if mine and owner is not None:
-            if self._releasing.get(dn, 0) >= owner.epoch or dn not in self._claiming:
+        if owner is not None and self._means_me(owner):
+            if self._releasing.get(dn, (0, 0))[0] >= owner.epoch or dn not in self._claiming:
                 self.release(now, dn, owner.epoch, out)
                 return
             self.user.gained(now, dn, owner, out)
@@ -268,5 +367,14 @@ class Ownership:
 
     def _claim_ended(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         if self._claiming.pop(dn, None) is not None:
-            self._core.arm("claim", dn, None)
+            self._to_claim.pop(dn, None)
+            if not self._claiming:
+                self._core.arm("claim", 0, None)
             self.user.claimed(now, dn, self.owner(dn), out)
+
+
+def _many(dns: Iterable[str]) -> Iterator[list[str]]:
+    """So many at a time as one question may have."""
+    rest = iter(dns)
+    while part := list(islice(rest, TRANSACTION)):
+        yield part

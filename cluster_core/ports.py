@@ -117,3 +117,5 @@ class Ports:
             self._t_controller.client_gone(now, client, out)
         elif listener.startswith("tcontroller"):
             self._t_controller.links.gone(now, conn, out)
+        if client is not None:
+            self._clients.leave(now, client, out)

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from cluster_core.coordinator_records import Claimed, Joined, Left, Refreshed, Released
+from cluster_core.coordinator_records import Claimed, ClaimedMany, Joined, Left, Refreshed, Released, ReleasedMany
 from cluster_core.dns_records import Found
 from cluster_core.inputs import (
     Answered,
@@ -68,7 +68,7 @@ class _Answered(Input, frozen=True, tag="Answered"):
     """`Answered` with its possible results spelt out, as decoding needs them."""
 
     request: int
-    result: Joined | Refreshed | Claimed | Released | Left | Found | None
+    result: Joined | Refreshed | Claimed | ClaimedMany | Released | ReleasedMany | Left | Found | None
 
 
 _Record = tuple[

@@ -34,15 +34,12 @@ from cluster_core.t_controller.link_records import (
     Serve,
     Snapshot,
 )
-from cluster_core.t_controller.links import Links, Peer
-from cluster_core.t_controller.owned import Owned
+from cluster_core.t_controller.links import DNS_A_MESSAGE, Links, Peer
+from cluster_core.t_controller.owned import DNS_A_QUESTION, Owned
 from cluster_core.t_controller.registrations import Registrations
 from cluster_core.t_controller.streams import Streams
 from cluster_core.t_controller.tables import INPUTS
 from tlib_proto import Attribute, Message, MessageType, decode, encode
-
-DNS_A_MESSAGE = 5_000
-"""DNs in one Interest: a link's frames are no larger than a client's."""
 
 
 class CallSide(Protocol):
@@ -88,6 +85,13 @@ class TController:
         self._over: dict[str, int] = {}
         self.streams.parties = lambda dn: self.calls.parties_on(dn)
         requests.reply_remote = self._reply_remote
+        clients.left = self._client_left
+
+    def flush(self, now: int, out: list[AnyOutput]) -> None:
+        """The end of an input: ask together what it made necessary for many DNs."""
+        self.owned.flush(now, out)
+        self.links.flush(now, out)
+        self.ownership.flush(now, out)
 
     # What Session Controller asks.
 
@@ -180,8 +184,12 @@ class TController:
         self._requests.fail(now, cause, Condition.INVALID_CONNID, out)
 
     def client_gone(self, now: int, client: Client, out: list[AnyOutput]) -> None:
-        """A client at TCport is gone, and with it the DNs that only it held."""
+        """A client at TCport is gone; the DNs that only it held go one by one."""
         self.registrations.client_gone(now, client, out)
+
+    def _client_left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+        if client.listener == "tcontroller":
+            self.registrations.left(now, client, dn, out)
 
     # What the coordinator says.
 
@@ -247,7 +255,7 @@ class TController:
         else:
             self._batches[peer.name] = {}
             self.links.ask(now, peer, Interest(everything=True), out)
-        for dn in list(self.streams.mine):
+        for dn in [dn for dn, picture in self.streams.mine.items() if not picture.owned]:
             if self.links.owner_peer(self.ownership.owner(dn)) is peer:
                 self._owner_changed(now, dn, out)
         stale = {**self._stale.pop(peer.name, {}), **dict.fromkeys(self.calls.dns_with_calls())}
@@ -305,8 +313,8 @@ class TController:
         if kind == "locate":
             self.calls.located(now, context[1], body if isinstance(body, Located) else None, out)
         elif kind == "parties":
-            calls = body.calls if isinstance(body, PartiesAre) else None
-            self.owned.parties(now, context[1], context[2], calls, out)
+            told = body if isinstance(body, PartiesAre) else None
+            self.owned.parties(now, context[1], context[2], told, out)
         else:
             _, dn, waiting, last = context
             taken = isinstance(body, Bound) and body.taken
@@ -360,12 +368,13 @@ class TController:
 
     def _snapshot(self, now: int, peer: Peer, message: Snapshot, out: list[AnyOutput]) -> None:
         batch = self._batches.get(peer.name)
-        if message.picture is not None:
+        pictures = (*(() if message.picture is None else (message.picture,)), *message.more)
+        for picture in pictures:
             if batch is not None:
-                batch[message.picture.dn] = None
-            waiting = self.registrations.waiting(message.picture.dn)
-            self.streams.snapshot(now, peer, message.picture, waiting, out)
-            self.registrations.told(now, peer.name, message.picture.dn, out)
+                batch[picture.dn] = None
+            waiting = self.registrations.waiting(picture.dn)
+            self.streams.snapshot(now, peer, picture, waiting, out)
+            self.registrations.told(now, peer.name, picture.dn, out)
         if message.last and batch is not None:
             del self._batches[peer.name]
             self.streams.prune(now, peer.name, batch, out)
@@ -379,7 +388,8 @@ class TController:
             taken = mine and self.owned.bind(now, body.dn, body.binding, body.expires_us, out)
             self.links.reply(now, peer, request.id, Bound(taken), out)
         elif isinstance(body, Parties):
-            self.links.reply(now, peer, request.id, PartiesAre(self.calls.parties_on(body.dn)), out)
+            also = tuple((dn, calls) for dn in body.also[:DNS_A_QUESTION] if (calls := self.calls.parties_on(dn)))
+            self.links.reply(now, peer, request.id, PartiesAre(self.calls.parties_on(body.dn), also), out)
         elif isinstance(body, Serve):
             cause = (peer.name, request.id)
             message = decode(body.frame)

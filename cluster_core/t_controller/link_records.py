@@ -26,10 +26,11 @@ class Interest(LinkMessage, frozen=True):
 
 
 class Snapshot(LinkMessage, frozen=True):
-    """The whole picture of a DN in one stream; `last` ends the answer to an Interest, which may hold no picture."""
+    """The whole picture of a DN in one stream, and those of `more`; `last` ends the answer to an Interest."""
 
     picture: Picture | None
     last: bool = False
+    more: tuple[Picture, ...] = ()
 
 
 class Event(LinkMessage, frozen=True):
@@ -94,15 +95,17 @@ class Bound(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Parties(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Which parties of your calls are on this DN?"""
+    """Which parties of your calls are on this DN, and on the `also` ones?"""
 
     dn: str
+    also: tuple[str, ...] = ()
 
 
 class PartiesAre(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The parties of the answering node's calls on a DN."""
+    """The parties of the answering node's calls on a DN, and those on the `also` ones that have any."""
 
     calls: tuple[CallView, ...]
+    also: tuple[tuple[str, tuple[CallView, ...]], ...] = ()
 
 
 class Serve(msgspec.Struct, frozen=True, tag=True, array_like=True):

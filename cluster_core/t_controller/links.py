@@ -28,6 +28,7 @@ from cluster_core.t_controller.link_records import (
     Event,
     Forward,
     ForwardAck,
+    Interest,
     Locate,
     Located,
     Outcome,
@@ -40,12 +41,19 @@ from cluster_core.t_controller.link_records import (
 )
 from tlib_proto import Attribute, Greeted, Hello, Message, MessageType, decode, encode
 
+DNS_A_MESSAGE = 5_000
+"""DNs in one Interest: a link's frames are no larger than a client's."""
+
 _INCARNATION = re.compile(r"[0-9]{1,7}", re.ASCII)
 _UNPACKER: Any = unpacker(AnyLinkMessage)
 
 
 class Peer:
-    """Another node: its two connections, what it wants of us, and what we sent it that it has not acknowledged."""
+    """Another node: its two connections, what it wants of us, and what we sent it that it has not acknowledged.
+
+    `untold` are the DNs whose Snapshot it has not been sent yet, and whether it is to hear that there is none: until
+    then it gets no event of theirs. `untold_last` says that the last of these ends the answer to an Interest in all.
+    """
 
     __slots__ = (
         "cut",
@@ -61,6 +69,8 @@ class Peer:
         "name",
         "served",
         "unacknowledged",
+        "untold",
+        "untold_last",
     )
 
     def __init__(self, name: str, member: MemberSettings) -> None:
@@ -77,6 +87,8 @@ class Peer:
         self.forward_seq = 0
         self.forward_seen = 0
         self.unacknowledged: deque[Forward] = deque()
+        self.untold: dict[str, bool] = {}
+        self.untold_last = False
 
     @property
     def up(self) -> bool:
@@ -121,6 +133,7 @@ class Links:
             if node.name != core.name:
                 self.peers[node.name] = Peer(node.name, node.members[0])
         self._waiting: dict[int, tuple[str, Any]] = {}
+        self._wanted: dict[str, bool] = {}
 
     def start(self, now: int, out: list[AnyOutput]) -> None:
         """The node has an incarnation: greet every peer anew."""
@@ -156,7 +169,30 @@ class Links:
 
     def interested(self, dn: str) -> list[Peer]:
         """The peers that want the stream of a DN: they hear it though the other way may not be open yet."""
-        return [p for p in self.peers.values() if p.served and (p.everything or dn in p.interest)]
+        return [
+            p for p in self.peers.values() if p.served and (p.everything or dn in p.interest) and dn not in p.untold
+        ]
+
+    def want(self, dn: str, wanted: bool) -> None:
+        """Say to every peer within reach, once the input ends, that the stream of a DN is wanted or is not any more."""
+        if self.peers:
+            self._wanted[dn] = wanted
+
+    def flush(self, now: int, out: list[AnyOutput]) -> None:
+        """Say what is wanted; call it at the end of each input."""
+        if not self._wanted:
+            return
+        wanted, self._wanted = self._wanted, {}
+        dns = list(wanted)
+        for start in range(0, len(dns), DNS_A_MESSAGE):
+            part = dns[start : start + DNS_A_MESSAGE]
+            add, remove = ([dn for dn in part if wanted[dn] is yes] for yes in (True, False))
+            for peer in self.up_peers():
+                self.ask(now, peer, Interest(tuple(add), tuple(remove)), out)
+
+    def is_behind(self, peer: Peer) -> bool:
+        """Whether a peer still has to read much of what it was sent on the connection that it dialled."""
+        return self._edge.unread(peer.served) > 0
 
     def cut(self, now: int, name: str, down: bool, out: list[AnyOutput]) -> bool:
         """An operator cuts a link or mends it; False when there is no such peer."""
@@ -197,6 +233,7 @@ class Links:
             peer.served = 0
             self._went_down(now, peer, was_up, out)
             was_up = False
+        peer.untold, peer.untold_last = {}, False
         peer.interest, peer.everything = {}, not self._core.settings.options.smart_proxy_enabled
         peer.served = client.conn
         attributes: dict[int, int | str] = {
@@ -325,7 +362,9 @@ class Links:
             self.user.replied(now, waiting[1], None, out)
 
     def ask(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
-        """Send on the connection that we dialled: what a client says."""
+        """Send on the connection that we dialled: what a client says, what it wants first."""
+        if self._wanted:
+            self.flush(now, out)
         if peer.dialled_up:
             self._edge.send_frame(now, (peer.dialled,), _frame(message), out)
 

@@ -14,14 +14,18 @@ from cluster_core.coordinator_records import How, OwnerRecord
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.ownership import Ownership
+from cluster_core.pacing import Paced
 from cluster_core.picture import Picture
 from cluster_core.records import Binding, CallView, DnRecord
 from cluster_core.t_controller.agents import Agents
-from cluster_core.t_controller.link_records import Forward, Located, Parties
+from cluster_core.t_controller.link_records import Forward, Located, Parties, PartiesAre
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
 from sip_proto import parse_uri
 from tlib_proto import Attribute, CallState, DNRole, Message, MessageType, Value, decode
+
+DNS_A_QUESTION = 20
+"""DNs in one Parties: the answer fits into a frame."""
 
 
 class Owned:
@@ -46,6 +50,9 @@ class Owned:
         self._held: dict[str, list[tuple[str, Forward]]] = {}
         self._asking: dict[str, tuple[dict[str, None], list[CallView]]] = {}
         self._doubtful: dict[str, dict[str, None]] = {}
+        self._to_ask: list[str] = []
+        self.hiding: Paced[str] = Paced(core, "hiding", self._hide)
+        self.reclaiming: Paced[str] = Paced(core, "reclaiming", self._reclaim)
 
     def record(self, dn: str) -> DnRecord | None:
         """The record of an owned DN."""
@@ -148,31 +155,41 @@ class Owned:
         self._rearm(now, record)
         peers = self._links.up_peers()
         self._asking[dn] = ({peer.name: None for peer in peers}, [])
-        deadline_us = now + self._core.limits.parties_deadline_us
-        for peer in peers:
-            self._links.request(now, peer, Parties(dn), deadline_us, ("parties", dn, peer.name), out)
-        if not peers:
+        if peers:
+            self._to_ask.append(dn)
+        else:
             self._begin(now, dn, out)
 
-    def parties(
-        self, now: int, dn: str, node: str, calls: tuple[CallView, ...] | None, out: list[AnyOutput]
-    ) -> None:
-        """A peer named its parties on a DN, or was silent and is named."""
-        asking = self._asking.get(dn)
-        if asking is None:
+    def flush(self, now: int, out: list[AnyOutput]) -> None:
+        """Ask every peer for its parties on the DNs that were gained; call it at the end of each input."""
+        if not self._to_ask:
             return
-        silent, found = asking
-        silent.pop(node, None)
-        if calls is None:
-            out.append(
-                Fault(
-                    Subsystem.T_CONTROLLER, "parties-unknown", f"peer {node} did not tell its parties on {dn}"
-                )
-            )
-        else:
-            found.extend(calls)
-        if not silent:
-            self._begin(now, dn, out)
+        dns, self._to_ask = self._to_ask, []
+        deadline_us = now + self._core.limits.parties_deadline_us
+        for start in range(0, len(dns), DNS_A_QUESTION):
+            part = tuple(dns[start : start + DNS_A_QUESTION])
+            for peer in self._links.up_peers():
+                context = ("parties", part, peer.name)
+                self._links.request(now, peer, Parties(part[0], part[1:]), deadline_us, context, out)
+
+    def parties(
+        self, now: int, dns: tuple[str, ...], node: str, told: PartiesAre | None, out: list[AnyOutput]
+    ) -> None:
+        """A peer named its parties on these DNs, or was silent and is named."""
+        if told is None:
+            others = f" and {len(dns) - 1} others" if dns[1:] else ""
+            text = f"peer {node} did not tell its parties on {dns[0]}{others}"
+            out.append(Fault(Subsystem.T_CONTROLLER, "parties-unknown", text))
+        calls = {} if told is None else {dns[0]: told.calls, **dict(told.also)}
+        for dn in dns:
+            asking = self._asking.get(dn)
+            if asking is None:
+                continue
+            silent, found = asking
+            silent.pop(node, None)
+            found.extend(calls.get(dn, ()))
+            if not silent:
+                self._begin(now, dn, out)
 
     def hold(self, dn: str, node: str, forward: Forward) -> bool:
         """While peers are asked for their parties, what they forward waits; False when nobody is asked."""
@@ -192,18 +209,22 @@ class Owned:
         self._forget(now, dn, False, out)
 
     def fenced(self, now: int, out: list[AnyOutput]) -> None:
-        """This node may not act as owner: hide its DNs, log nobody out."""
-        for dn, record in list(self._core.store.rows("dns").items()):
-            if record.in_service:
-                self._service(now, dn, False, out)
-            self._streams.conceal(dn)
-            self._asking.pop(dn, None)
-            self._held.pop(dn, None)
+        """This node may not act as owner: hide its DNs, log nobody out.
+
+        From now on it says nothing of them but that they are out of service, and that of each as soon as it can.
+        """
+        dns = list(self._core.store.rows("dns"))
+        self._streams.conceal(dns)
+        self._asking.clear()
+        self._to_ask.clear()
+        self._held.clear()
+        self.reclaiming.clear()
+        self.hiding.add(now, dns, out)
 
     def rejoined(self, now: int, out: list[AnyOutput]) -> None:
         """A member again: claim what was owned, with the state that it had."""
-        for dn, record in list(self._core.store.rows("dns").items()):
-            self._ownership.claim(now, dn, How(record.how), out)
+        self.reclaiming.clear()
+        self.reclaiming.add(now, list(self._core.store.rows("dns")), out)
 
     def claim_failed(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """A claim ended without this node as the owner."""
@@ -236,7 +257,7 @@ class Owned:
         """A node's parties on an owned DN, afresh: the owner's picture takes them and everyone gets a Snapshot."""
         self._doubtful.get(node, {}).pop(dn, None)
         picture = self._streams.mine.get(dn)
-        if picture is None or not picture.owned or not self.serves(dn):
+        if picture is None or not picture.owned or not (picture.calls or calls) or not self.serves(dn):
             return
         fresh = {c: view for c, view in picture.calls.items() if view.node != node}
         fresh.update({view.conn_id: view for view in calls})
@@ -290,6 +311,18 @@ class Owned:
         if view.other_dn:
             attributes[Attribute.OtherDN] = view.other_dn
         return Message(MessageType.EventReleased, 0, attributes)
+
+    def _hide(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        """A DN is hidden, unless its stream has begun anew or ended meanwhile."""
+        record = self.record(dn)
+        if record is not None and record.in_service and self._streams.reveal(dn):
+            self._service(now, dn, False, out)
+            self._streams.conceal((dn,))
+
+    def _reclaim(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        record = self.record(dn)
+        if record is not None and not self._ownership.is_mine(dn):
+            self._ownership.claim(now, dn, How(record.how), out)
 
     def _begin(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         _, found = self._asking.pop(dn)

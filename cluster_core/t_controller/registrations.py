@@ -19,7 +19,6 @@ from cluster_core.ownership import Ownership
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.settings import DnType
-from cluster_core.t_controller.link_records import Interest
 from cluster_core.t_controller.links import Links, Peer
 from cluster_core.t_controller.owned import Owned
 from cluster_core.t_controller.streams import Streams
@@ -64,7 +63,7 @@ class Registrations:
             self._answer_early(now, client.conn, message.text(Attribute.ThisDN), out)
             dn = self.addresses.unregister(now, client, message, out)
             if dn:
-                self._left(now, client, dn, out)
+                self.left(now, client, dn, out)
         elif message.id == MessageType.RequestRegisterAll:
             self._register_all(now, client, message, out)
         elif message.id == MessageType.RequestUnregisterAll:
@@ -134,20 +133,17 @@ class Registrations:
                 self._answer(now, conn, ref, dn, out)
 
     def client_gone(self, now: int, client: Client, out: list[AnyOutput]) -> None:
-        """A client is gone; call after its registrations were dropped."""
+        """A client is gone: it is told nothing more; `left` says the end of each of its registrations."""
         if self._telling.pop(client.conn, None) is not None:
             self._core.arm("bulk", client.conn, None)
-        for dn in client.registered:
-            self._left(now, client, dn, out)
 
     def _register(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         first = not self._clients.is_watched("tcontroller", message.text(Attribute.ThisDN))
         dn = self.addresses.register(now, client, message, out)
         if not dn:
             return
-        if first:
-            for peer in self._tellers(dn, True):
-                self._links.ask(now, peer, Interest(add=(dn,)), out)
+        if first and self._core.settings.options.smart_proxy_enabled:
+            self._links.want(dn, True)
         known = self._core.settings.dns[dn]
         ownable = known.type is DnType.EXTENSION and known.contact != "*" and self._clients.may_own(client)
         if ownable and self._owned.serves(dn):
@@ -172,14 +168,12 @@ class Registrations:
             return
         self._wait(now, dn, silent, [(conn, ref)])
 
-    def _tellers(self, dn: str, everyone: bool = False) -> list[Peer]:
-        """The peers whose Snapshot tells what a DN is like that nobody here watched until now, or all within reach."""
+    def _tellers(self, dn: str) -> list[Peer]:
+        """The peers whose Snapshot tells what a DN is like that nobody here watched until now."""
         if not self._links.peers or not self._core.settings.options.smart_proxy_enabled:
             return []
         peers = self._links.up_peers()
-        if everyone or not peers:
-            return peers
-        if self._owned.serves(dn):
+        if not peers or self._owned.serves(dn):
             return []
         owner = self._links.owner_up(self._ownership.owner(dn))
         return peers if owner is None else [owner]
@@ -202,8 +196,7 @@ class Registrations:
             if not silent:
                 self._streams.answer_query(now, client.conn, message.ref, info, dn, out)
                 return
-            for peer in self._links.up_peers():
-                self._links.ask(now, peer, Interest(add=(dn,)), out)
+            self._links.want(dn, True)
             self._wait(now, dn, silent, [])
         self._queries.setdefault(dn, []).append((client.conn, message.ref, info))
 
@@ -222,7 +215,8 @@ class Registrations:
                 answers.remove(answer)
                 self._streams.answer_registered(now, conn, answer[1], dn, out)
 
-    def _left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+    def left(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
+        """A client's registration has ended: the DN is given up if it held it last."""
         self._owned.client_left(now, client, dn, out)
         self._maybe_forget(now, dn, out)
 
@@ -231,8 +225,7 @@ class Registrations:
         first = not self._clients.is_watched("tcontroller", dn)
         self._streams.watched[dn] = None
         if first and self._core.settings.options.smart_proxy_enabled:
-            for peer in self._links.up_peers():
-                self._links.ask(now, peer, Interest(add=(dn,)), out)
+            self._links.want(dn, True)
 
     def unfollow(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """It watches the DN no longer."""
@@ -241,8 +234,7 @@ class Registrations:
         self._maybe_forget(now, dn, out)
 
     def _lose_interest(self, now: int, dn: str, out: list[AnyOutput]) -> None:
-        for peer in self._links.up_peers():
-            self._links.ask(now, peer, Interest(remove=(dn,)), out)
+        self._links.want(dn, False)
         for source in self._streams.follower.sources(dn):
             self._streams.follower.forget(dn, source)
 

@@ -7,7 +7,7 @@ originate is followed by the receiver's rules of `follow`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -20,6 +20,7 @@ from cluster_core.records import CallView
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Event, Interest, Snapshot
 from cluster_core.t_controller.links import Links, Peer
+from cluster_core.t_controller.snapshots import Snapshots
 from cluster_core.watch import Watch, placed
 from tlib_proto import Attribute, ErrorCode, Message, MessageType, decode, encode
 
@@ -41,6 +42,7 @@ class Streams:
         self.watched: dict[str, None] = {}
         self.changed: dict[str, None] = {}
         self.follower = Follower()
+        self.snapshots = Snapshots(core, links, self._originated)
 
     @property
     def source(self) -> str:
@@ -111,9 +113,13 @@ class Streams:
             conns += [c for c in self._clients.bulk(dn, node_dn) if c not in conns]
         self._clients.deliver(now, conns, placed(picture, event), cause, out)
 
-    def conceal(self, dn: str) -> None:
-        """The node is no member: it says nothing more as the DN's owner, until it begins anew or ends."""
-        self._concealed[dn] = None
+    def conceal(self, dns: Iterable[str]) -> None:
+        """The node is no member: it says nothing more as the DNs' owner, until it begins anew or ends."""
+        self._concealed |= dict.fromkeys(dns)
+
+    def reveal(self, dn: str) -> bool:
+        """It may say something of a DN that it concealed; False when it did not."""
+        return dn in self._concealed and self._concealed.pop(dn) is None
 
     def originate(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """The DN has no owner within reach: if this node has calls on it, it is their source from now on."""
@@ -255,8 +261,8 @@ class Streams:
         gone = [
             (dn, source)
             for source in self._sources(node)
-            for dn in self.follower.dns()
-            if dn not in kept and source in self.follower.sources(dn)
+            for dn in self.follower.following(source)
+            if dn not in kept
         ]
         self._change(
             now,
@@ -266,28 +272,20 @@ class Streams:
         )
 
     def interest(self, now: int, peer: Peer, given: Interest, out: list[AnyOutput]) -> None:
-        """A peer says what it wants: answer with one Snapshot for each DN that this node originates."""
+        """A peer says what it wants: answer with the picture of each DN that this node originates."""
         if given.everything:
             peer.everything = True
             dns = list(self.mine)
         else:
             for dn in given.remove:
                 peer.interest.pop(dn, None)
+                peer.untold.pop(dn, None)
             room = len(self._core.settings.dns)
             wanted = [dn for dn in given.add if dn in self._core.settings.dns]
             for dn in wanted[:room]:
                 peer.interest[dn] = None
             dns = wanted
-        for dn in dns:
-            picture = self.mine.get(dn)
-            if picture is not None:
-                self._tell_snapshot(now, picture, [peer], out)
-        if given.everything:
-            self._links.tell(now, [peer], Snapshot(None, last=True), out)
-        else:
-            for dn in dns:
-                if dn not in self.mine:
-                    self._tell_snapshot(now, self._nothing(dn), [peer], out)
+        self.snapshots.tell(now, peer, dns, given.everything, out)
 
     def answer_registered(self, now: int, conn: int, ref: int, dn: str, out: list[AnyOutput]) -> None:
         """Answer one client's registration with what is known of the DN."""
@@ -354,6 +352,11 @@ class Streams:
             seq=self._left_at.get(dn, 0),
             in_service=self.is_node_dn(dn),
         )
+
+    def _originated(self, dn: str, must: bool) -> Picture | None:
+        """What this node originates of a DN; the picture of nothing if there must be one."""
+        picture = self.mine.get(dn)
+        return self._nothing(dn) if picture is None and must else picture
 
     def _sources(self, node: str) -> list[str]:
         """The sources that a node is or was, as an owner and in each of its incarnations."""

@@ -2,11 +2,14 @@
 
 import pytest
 
-from cluster_core.coordinator import TTL_US, MemoryCoordinator
+from cluster_core.coordinator import SWEEP, TTL_US, MemoryCoordinator
 from cluster_core.coordinator_records import (
+    TRANSACTION,
     Answer,
     Claim,
     Claimed,
+    ClaimedMany,
+    ClaimMany,
     How,
     Join,
     Joined,
@@ -18,6 +21,8 @@ from cluster_core.coordinator_records import (
     Refreshed,
     Release,
     Released,
+    ReleasedMany,
+    ReleaseMany,
 )
 from cluster_core.errors import LocalError
 from cluster_core.inputs import Answered, Changed
@@ -210,8 +215,8 @@ def test_leaving_gives_up_everything_at_once():
     world.claim(0, "n1", "1001")
     world.claim(0, "n2", "1002")
     world.claim(0, "n1", "1003")
-    assert world.ask(0, "n1", Leave("n1", world.incarnations["n1"])) == Left(5)
-    assert world.told == [("n2", Changed("1001", None, 4)), ("n2", Changed("1003", None, 5))]
+    assert world.ask(0, "n1", Leave("n1", world.incarnations["n1"])) == Left(4)
+    assert world.told == [("n2", Changed("1001", None, 4, (("1003", None),)))]
     assert world.coordinator.owner("1002").node == "n2"
     assert world.claim(0, "n1").owner is None
 
@@ -242,6 +247,94 @@ def test_incarnations_wrap_before_they_leave_their_bits_and_are_never_0(monkeypa
     seen = [world.join(0, "n1").incarnation for _ in range(8)]
     assert seen[:4] == seen[4:]
     assert sorted(seen[:4]) == [1, 2, 3, 4]
+
+
+def many(world: World, node: str, *claims: tuple[str, int]) -> ClaimedMany:
+    wanted = tuple((dn, How.TLIB, seen) for dn, seen in claims)
+    return world.ask(0, node, ClaimMany(node, world.incarnations[node], wanted))
+
+
+def test_many_claims_are_one_transaction_in_one_revision():
+    world = World("n1", "n2")
+    first = world.claim(0, "n2", "1002").owner
+    answer = many(world, "n1", ("1001", 0), ("1002", 0), ("1003", 0))
+    mine = OwnerRecord("n1", world.incarnations["n1"], How.TLIB, 2)
+    assert answer == ClaimedMany((("1001", mine), ("1002", first), ("1003", mine)), 2)
+    assert world.told == [(node, Changed("1001", mine, 2, (("1003", mine),))) for node in ("n1", "n2")]
+
+
+def test_many_claims_asked_again_change_nothing():
+    world = World("n1")
+    first = many(world, "n1", ("1001", 0), ("1002", 0))
+    assert many(world, "n1", ("1001", 1), ("1002", 0)) == first
+    assert world.told == []
+
+
+def test_a_dn_named_twice_in_a_question_is_taken_once():
+    world = World("n1")
+    answer = many(world, "n1", ("1001", 0), ("1001", 0))
+    assert answer.owners[0] == answer.owners[1]
+    assert world.told == [("n1", Changed("1001", answer.owners[0][1], 1))]
+
+
+def test_many_claims_of_who_is_no_member_take_nothing():
+    world = World("n1")
+    assert world.ask(0, "n1", ClaimMany("n1", 0, (("1001", How.SIP, 0),))) == ClaimedMany((), 0)
+    assert world.coordinator.owner("1001") is None
+
+
+def test_many_takeovers_need_the_membership_gone_and_the_epochs_seen():
+    world = World("n1", "n2")
+    many(world, "n1", ("1001", 0), ("1002", 0))
+    assert [owner.node for _, owner in many(world, "n2", ("1001", 1), ("1002", 0)).owners] == ["n1", "n1"]
+    world.join(0, "n1")
+    answer = many(world, "n2", ("1001", 1), ("1002", 0))
+    assert [owner.node for _, owner in answer.owners] == ["n2", "n1"]
+
+
+def test_many_releases_free_each_only_its_own_epoch():
+    world = World("n1", "n2")
+    many(world, "n1", ("1001", 0), ("1002", 0), ("1003", 0))
+    assert world.ask(0, "n1", ReleaseMany((("1001", 1), ("1002", 9), ("1003", 1), ("1009", 1)))) == ReleasedMany(2)
+    assert world.told == [(node, Changed("1001", None, 2, (("1003", None),))) for node in ("n1", "n2")]
+    assert world.coordinator.owner("1002").epoch == 1
+    assert world.ask(0, "n1", ReleaseMany((("1001", 1),))) == ReleasedMany(2)
+    assert world.told == []
+
+
+def test_a_question_holds_no_more_than_a_transaction():
+    world = World("n1")
+    dns = [str(number) for number in range(TRANSACTION + 1)]
+    with pytest.raises(LocalError, match="at most 100"):
+        many(world, "n1", *((dn, 0) for dn in dns))
+    with pytest.raises(LocalError, match="at most 100"):
+        world.ask(0, "n1", ReleaseMany(tuple((dn, 1) for dn in dns)))
+    assert len(many(world, "n1", *((dn, 0) for dn in dns[1:])).owners) == TRANSACTION
+
+
+def test_what_a_member_owned_that_has_left_is_dropped_by_parts():
+    world = World("n1", "n2")
+    dns = [str(number) for number in range(2 * SWEEP * TRANSACTION + 2)]
+    for at in range(0, len(dns), TRANSACTION):
+        many(world, "n1", *((dn, 0) for dn in dns[at : at + TRANSACTION]))
+    world.ask(0, "n1", Leave("n1", world.incarnations["n1"]))
+    parts = [world.told]
+    while world.coordinator.owner(dns[-1]) is not None:
+        now = world.coordinator.next_deadline()
+        assert now == len(parts)
+        # who wants one of the rest need not wait for that
+        if len(parts) == 1:
+            assert many(world, "n2", (dns[-1], 0)).owners[0][1].node == "n1"
+            record = world.coordinator.owner(dns[-2])
+            assert many(world, "n2", (dns[-2], record.epoch)).owners[0][1].node == "n2"
+        told: list[tuple[str, Answered | Changed]] = []
+        world.coordinator.handle_timeout(now, told)
+        parts.append(told)
+    assert [len(told) for told in parts] == [SWEEP, SWEEP, 1]
+    gone = [dn for told in parts for _, change in told for dn in (change.key, *(dn for dn, _ in change.also))]
+    assert sorted(gone) == sorted({*dns} - {dns[-2]})
+    assert world.coordinator.owner(dns[-2]).node == "n2"
+    assert world.coordinator.next_deadline() == TTL_US
 
 
 def test_an_unknown_question_is_the_callers_fault():

@@ -5,7 +5,17 @@ import os
 
 import pytest
 
-from cluster_core.coordinator_records import Claimed, How, Joined, Left, OwnerRecord, Refreshed, Released
+from cluster_core.coordinator_records import (
+    Claimed,
+    ClaimedMany,
+    How,
+    Joined,
+    Left,
+    OwnerRecord,
+    Refreshed,
+    Released,
+    ReleasedMany,
+)
 from cluster_core.dns_records import Found
 from cluster_core.inputs import (
     Answered,
@@ -53,10 +63,12 @@ INPUTS = [
     Answered(3, Claimed("1001", OWNER, 4)),
     Answered(4, Released("1001", 4)),
     Answered(5, Left(4)),
+    Answered(8, ClaimedMany((("1001", OWNER), ("1002", OWNER)), 4)),
+    Answered(9, ReleasedMany(4)),
     Answered(6, None),
     Answered(7, Found(60_000_000, ("192.0.2.1",), (Srv(1, 2, 5060, "a.example."),), (POINTER,))),
     Changed("1001", None, 7),
-    Changed("1001", OWNER, 8),
+    Changed("1001", OWNER, 8, (("1002", None), ("1003", OWNER))),
     Apply((Change("calls", "1", 1, b"x"), Change("calls", "1", 1, None))),
     Operator("link", ("n2", "down")),
     Closed(2, "gone"),
