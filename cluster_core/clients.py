@@ -42,6 +42,15 @@ _STREAMS = 64
 """Connections that a session may lose before its client has read anything new."""
 
 
+class Bulk(msgspec.Struct, frozen=True):
+    """What a bulk request asks for beside the DNs that the node owns: with `node_dns` Routing Points and trunks, with
+    `call_dns` the extensions of this node's calls that no owner within reach speaks for.
+    """
+
+    node_dns: bool = False
+    call_dns: bool = False
+
+
 class Client(msgspec.Struct):
     """A connected application; `registered` maps a DN to its RegisterMode, `bulk` is set by the bulk request, `untold`
     are the DNs of that request whose picture it has not been sent yet: until then it gets no event of theirs.
@@ -58,8 +67,7 @@ class Client(msgspec.Struct):
     session_id: str
     node: str = ""
     registered: dict[str, int] = {}
-    bulk: bool = False
-    node_dns: bool = False
+    bulk: Bulk | None = None
     untold: dict[str, None] = {}
     mask: bytes | None = None
     resumable: bool = False
@@ -284,13 +292,13 @@ class Clients:
         client.untold = {}
         client.from_number = self._edge.stamps.number
 
-    def set_bulk(self, client: Client, bulk: bool, node_dns: bool) -> None:
-        """A smart client asked for, or gave up, every DN that this node owns."""
-        client.bulk, client.node_dns = bulk, node_dns
-        if bulk:
-            self._bulk[client.conn] = client
-        else:
+    def set_bulk(self, client: Client, bulk: Bulk | None) -> None:
+        """A smart client asked for every DN that this node owns, and more, or gave them up."""
+        client.bulk = bulk
+        if bulk is None:
             self._bulk.pop(client.conn, None)
+        else:
+            self._bulk[client.conn] = client
 
     def watchers(self, listener: str, dn: str) -> tuple[int, ...]:
         """The streams of a port that registered a DN."""
@@ -308,12 +316,18 @@ class Clients:
         """Every DN that somebody registered on a port."""
         return list(self._watchers[listener])
 
-    def bulk(self, dn: str, node_dn: bool) -> list[int]:
-        """The smart clients that see a DN of this node: an owned one, or a Routing Point or trunk."""
+    def bulk(self, dn: str, *, node_dn: bool = False, call_dn: bool = False) -> list[int]:
+        """The smart clients that see a DN of this node: an owned one, a Routing Point or trunk, or one that has calls
+        of this node and no owner.
+        """
         return [
             conn
             for conn, client in self._bulk.items()
-            if (client.node_dns or not node_dn) and dn not in client.untold and in_ranges(dn, client.ranges)
+            if client.bulk is not None
+            and (client.bulk.node_dns or not node_dn)
+            and (client.bulk.call_dns or not call_dn)
+            and dn not in client.untold
+            and in_ranges(dn, client.ranges)
         ]
 
     def may_touch(self, client: Client, dn: str) -> bool:

@@ -27,9 +27,14 @@ class _Followed(msgspec.Struct):
 
 
 class Follower:
-    """The pictures of DNs by source, in the receiver's rules of a peer link (design 7)."""
+    """The pictures of DNs by source, in the receiver's rules of a peer link (design 7).
 
-    def __init__(self) -> None:
+    With `each_ends`, for who is told the end of each source, another node that is the source for its calls stays so
+    beside an owner, and has the last word on them.
+    """
+
+    def __init__(self, *, each_ends: bool = False) -> None:
+        self._each_ends = each_ends
         self._dns: dict[str, dict[str, _Followed]] = {}
         self._sources: dict[str, dict[str, None]] = {}
 
@@ -52,8 +57,10 @@ class Follower:
             owners = [other.picture for other in known.values() if other.picture.owned]
             if any(owner.epoch > picture.epoch for owner in owners):
                 return False
-            for source in [source for source in known if source != picture.source]:
-                self.forget(picture.dn, source)
+            for source, other in list(known.items()):
+                beside = self._each_ends and not other.picture.owned and not source.startswith(f"{picture.source}/")
+                if source != picture.source and not beside:
+                    self.forget(picture.dn, source)
         self._dns.setdefault(picture.dn, {})[picture.source] = _Followed(picture)
         self._sources.setdefault(picture.source, {})[picture.dn] = None
         return True
@@ -112,7 +119,7 @@ class Follower:
             # someone has to speak for a DN that nobody within reach speaks for
             for picture in owned or ([] if seen else hidden[:1]):
                 seen.append(msgspec.structs.replace(picture, in_service=False, calls={}))
-        return merged(seen)
+        return merged(seen, self._each_ends)
 
     def dns(self) -> list[str]:
         """Every DN of which something is known, within reach or not."""

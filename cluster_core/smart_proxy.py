@@ -15,7 +15,7 @@ from cluster_core.edge import Edge
 from cluster_core.follow import Follower, Verdict
 from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
-from cluster_core.picture import Picture, from_extensions
+from cluster_core.picture import Picture, apply, from_extensions, same_view
 from cluster_core.requests import Requests
 from cluster_core.settings import MemberSettings
 from cluster_core.watch import Watch
@@ -44,7 +44,7 @@ class SmartProxy:
         self._clients = clients
         self._watch = Watch(core, clients, "smartproxy")
         self._addresses = Addresses(core, clients, requests)
-        self.follower = Follower()
+        self.follower = Follower(each_ends=True)
         self.upstreams = {
             node.name: Upstream(node.name, node.members[0]) for node in core.settings.nodes
         }
@@ -145,7 +145,7 @@ class SmartProxy:
 
     def _ask_all(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
         upstream.named = {}
-        extensions = (("node-dns", 1),)
+        extensions = (("node-dns", 1), ("call-dns", 1))
         request = Message(MessageType.RequestRegisterAll, 1, {Attribute.Extensions: extensions})
         self._edge.send(now, upstream.conn, request, out)
 
@@ -193,6 +193,9 @@ class SmartProxy:
         source = message.text(Attribute.Source)
         # a T-Event names no node: the call's ConnID does
         node = self._nodes.get(node_of(message.number(Attribute.ConnID)), upstream.name)
+        conns = self._watch.watchers(dn)
+        # What the event does not change of the view, because another source speaks too, its receivers are shown.
+        shown = self.view(dn) if conns and len(self.follower.sources(dn)) > 1 else None
         verdict = self.follower.event(dn, source, epoch, 0, seq, message, node)
         if verdict is Verdict.ACCEPTED:
             kept = {
@@ -200,9 +203,13 @@ class SmartProxy:
                 for a, v in message.attributes.items()
                 if a not in (Attribute.EventSequenceNumber, Attribute.ServerStartTime)
             }
-            conns = self._watch.watchers(dn)
             if conns:
                 self._clients.deliver(now, conns, Message(message.id, 0, kept), None, out)
+            if shown is not None:
+                apply(shown, message, node)
+                view = self.view(dn)
+                if not same_view(shown, view):
+                    self._watch.snapshot(now, conns, view, out)
         elif verdict is Verdict.HOLE and upstream.named is None:
             self._ask_all(now, upstream, out)
 

@@ -158,7 +158,7 @@ class TController:
         dn = self.registrations.addresses.named(now, client, message, out)
         if not dn:
             return
-        sees = client.bulk and self.owned.record(dn) is not None and self._clients.may_touch(client, dn)
+        sees = client.bulk is not None and self.owned.record(dn) is not None and self._clients.may_touch(client, dn)
         if dn not in client.registered and not sees:
             self._requests.refuse(now, client.conn, message, Condition.NOT_REGISTERED, out, dn=dn)
             return

@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from cluster_core.addresses import Addresses
-from cluster_core.clients import Client, Clients
+from cluster_core.clients import Bulk, Client, Clients
 from cluster_core.coordinator_records import How
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
@@ -68,7 +68,7 @@ class Registrations:
             self._register_all(now, client, message, out)
         elif message.id == MessageType.RequestUnregisterAll:
             self._all_told(now, client, out)
-            self._clients.set_bulk(client, False, False)
+            self._clients.set_bulk(client, None)
             done = Message(MessageType.EventUnregisteredAll)
             self._clients.answer(now, client.conn, message.ref, done, out)
         elif message.id == MessageType.RequestQueryAddress:
@@ -240,9 +240,9 @@ class Registrations:
 
     def _register_all(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         asked = dict(message.pairs(Attribute.Extensions))
-        node_dns = asked.get("node-dns", 0) in _TRUE
-        self._clients.set_bulk(client, True, node_dns)
-        dns = self._streams.seen_by(client, node_dns)
+        bulk = Bulk(*(asked.get(key, 0) in _TRUE for key in ("node-dns", "call-dns")))
+        self._clients.set_bulk(client, bulk)
+        dns = self._streams.seen_by(client, bulk)
         client.untold = dict.fromkeys(dns)
         before = self._telling.get(client.conn)
         refs = [message.ref] if before is None else [*before.refs, message.ref]

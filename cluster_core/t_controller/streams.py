@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from cluster_core.clients import Client, Clients
+from cluster_core.clients import Bulk, Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.follow import Follower, Verdict
 from cluster_core.outputs import AnyOutput
@@ -108,9 +108,7 @@ class Streams:
                 out,
             )
         conns = list(self._clients.watchers("tcontroller", dn))
-        node_dn = self.is_node_dn(dn)
-        if picture.owned or node_dn:
-            conns += [c for c in self._clients.bulk(dn, node_dn) if c not in conns]
+        conns += [c for c in self._bulk(picture) if c not in conns]
         self._clients.deliver(now, conns, placed(picture, event), cause, out)
 
     def conceal(self, dns: Iterable[str]) -> None:
@@ -149,7 +147,7 @@ class Streams:
         self.touch(picture.dn)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
         self._watch.resync(now, picture.dn, before, self.view(picture.dn), out)
-        self._watch.snapshot(now, self._clients.bulk(picture.dn, False), picture, out)
+        self._watch.snapshot(now, self._bulk(picture), picture, out)
 
     def refresh(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
         """An own picture changed otherwise than by an event: everyone who watches gets a Snapshot."""
@@ -158,7 +156,7 @@ class Streams:
         self.touch(picture.dn)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
         conns = list(self._clients.watchers("tcontroller", picture.dn))
-        conns += [c for c in self._clients.bulk(picture.dn, False) if picture.owned and c not in conns]
+        conns += [c for c in self._bulk(picture) if c not in conns]
         self._watch.snapshot(now, conns, picture, out)
 
     def end(self, now: int, dn: str, given_up: bool, out: list[AnyOutput]) -> None:
@@ -176,17 +174,7 @@ class Streams:
             self._tell_snapshot(now, picture, self._links.interested(dn), out)
         del self.mine[dn]
         self.touch(dn)
-        event = Message(
-            MessageType.EventUnregistered,
-            0,
-            {
-                Attribute.ThisDN: dn,
-                Attribute.ErrorCode: ErrorCode.OUT_OF_SERVICE,
-                Attribute.ErrorMessage: "this node does not own the DN any more",
-                **self._clients.time(now),
-            },
-        )
-        self._clients.deliver(now, self._clients.bulk(dn, False), placed(picture, event), None, out)
+        self._unregister(now, picture, "this node does not own the DN any more", out)
         self._watch.resync(now, dn, before, self.view(dn), out)
 
     def event(self, now: int, peer: Peer, given: Event, out: list[AnyOutput]) -> None:
@@ -295,19 +283,21 @@ class Streams:
         """Answer one client's query of that kind with what is known of the DN."""
         self._watch.answer_query(now, conn, ref, info, dn, self.view(dn), out)
 
-    def seen_by(self, client: Client, node_dns: bool) -> list[str]:
-        """The DNs that a smart client sees here: owned ones, with `node_dns` Routing Points and trunks too."""
-        owned = [dn for dn, picture in self.mine.items() if picture.owned]
-        if node_dns:
-            owned += [dn for dn, settings in self._core.settings.dns.items() if settings.type in NODE_DNS]
-        return [dn for dn in owned if self._clients.may_touch(client, dn)]
+    def seen_by(self, client: Client, bulk: Bulk) -> list[str]:
+        """The DNs that a smart client sees here by a bulk request."""
+        seen = [dn for dn, picture in self.mine.items() if picture.owned]
+        if bulk.call_dns:
+            seen += [dn for dn, picture in self.mine.items() if not picture.owned and not self.is_node_dn(dn)]
+        if bulk.node_dns:
+            seen += [dn for dn, settings in self._core.settings.dns.items() if settings.type in NODE_DNS]
+        return [dn for dn in seen if self._clients.may_touch(client, dn)]
 
     def tell_seen(self, now: int, client: Client, dn: str, out: list[AnyOutput]) -> None:
         """Send a smart client the picture of a DN, if it still is one that it sees here."""
         picture = self.mine.get(dn)
         if self.is_node_dn(dn):
             picture = picture or self._nothing(dn)
-        elif picture is None or not picture.owned:
+        elif picture is None or not (picture.owned or (client.bulk is not None and client.bulk.call_dns)):
             return
         self._watch.answer(now, client.conn, 0, dn, picture, out)
 
@@ -324,6 +314,8 @@ class Streams:
         self.mine[dn] = picture
         self.touch(dn)
         self._tell_snapshot(now, picture, self._links.interested(dn), out)
+        if not self.is_node_dn(dn):
+            self._watch.snapshot(now, self._bulk(picture), picture, out)
         if again:
             self._watch.snapshot(now, self._watch.watchers(dn), self.view(dn), out)
         else:
@@ -341,6 +333,26 @@ class Streams:
         picture.seq += 1
         self._left_at[dn] = picture.seq
         self._tell_snapshot(now, picture, self._links.interested(dn), out)
+        self._unregister(now, picture, "the owner tells of the DN", out)
+
+    def _bulk(self, picture: Picture) -> list[int]:
+        """The smart clients that see the DN of an own picture."""
+        node_dn = self.is_node_dn(picture.dn)
+        return self._clients.bulk(picture.dn, node_dn=node_dn, call_dn=not (picture.owned or node_dn))
+
+    def _unregister(self, now: int, picture: Picture, text: str, out: list[AnyOutput]) -> None:
+        """Smart clients hear that they are told no more of a DN by this node, and why."""
+        event = Message(
+            MessageType.EventUnregistered,
+            0,
+            {
+                Attribute.ThisDN: picture.dn,
+                Attribute.ErrorCode: ErrorCode.OUT_OF_SERVICE,
+                Attribute.ErrorMessage: text,
+                **self._clients.time(now),
+            },
+        )
+        self._clients.deliver(now, self._bulk(picture), placed(picture, event), None, out)
 
     def _nothing(self, dn: str) -> Picture:
         return Picture(

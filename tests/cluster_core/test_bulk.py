@@ -108,3 +108,46 @@ def test_a_dn_that_is_given_up_meanwhile_is_not_told(alone):
     alone.give(Writable(smart.conn, 0))
     alone.run(50_000)
     assert told(smart) == ["1001"]
+
+
+CALL_DNS = (("call-dns", 1),)
+
+
+def dials(alone: Alone) -> None:
+    """Phone 1001, which did not register, calls a Routing Point."""
+    me = "<sip:1001@n1>"
+    alone.program("URS", ClientRole.ROUTER, "tlib", "8000")
+    alone.request("INVITE", "sip:8000@n1", ("198.51.100.1", 5060), from_=me, to="<sip:8000@n1>", body=SDP)
+
+
+def test_extensions_with_calls_and_without_an_owner_are_told_to_who_asks_for_them(alone):
+    smart, other = (alone.program("SFS", ClientRole.SMART, "tcontroller") for _ in range(2))
+    smart.ask(ALL, Extensions=CALL_DNS)
+    other.send(ALL, Extensions=NODE_DNS)
+    alone.run(1_000)
+    dials(alone)
+    assert smart.names("1001") == ["Registered", "Dialing"]
+    assert smart.names("8000") == []
+    assert other.names("1001") == []
+
+
+def test_a_call_that_is_there_already_is_told_by_the_request(alone):
+    dials(alone)
+    smart = alone.program("SFS", ClientRole.SMART, "tcontroller")
+    smart.ask(ALL, Extensions=CALL_DNS)
+    assert told(smart) == ["1001"]
+    [picture] = [e for e in smart.events if e.id == MessageType.EventRegistered]
+    assert dict(picture.pairs(Attribute.Extensions))["other-1"] == "8000"
+
+
+def test_an_extension_that_gets_an_owner_while_it_waits_to_be_told_is_told_once_as_its_owner_sees_it(alone):
+    smart = alone.program("SFS", ClientRole.SMART, "tcontroller")
+    dials(alone)
+    alone.give(Writable(smart.conn, 300_000))
+    smart.send(ALL, Extensions=CALL_DNS)
+    assert told(smart) == []
+    alone.phone("1001", ("198.51.100.1", 5060))
+    alone.give(Writable(smart.conn, 0))
+    alone.run(50_000)
+    assert told(smart) == ["1001"]
+    assert [e.text(Attribute.Source) for e in smart.events if e.id == MessageType.EventRegistered] == ["n1"]

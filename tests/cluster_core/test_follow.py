@@ -145,6 +145,29 @@ def test_the_calls_of_a_node_that_cannot_reach_the_owner_are_seen_beside_the_own
     assert (view.source, view.agent_id, list(view.calls)) == ("n1", "a", [5])
 
 
+def test_where_each_source_ends_itself_an_owner_ends_only_owners_and_its_own_other_stream():
+    follower = Follower(each_ends=True)
+    for picture in (unowned("n1/1"), unowned("n2/1"), owned("n3", epoch=1)):
+        assert follower.snapshot(picture)
+    assert follower.sources("1001") == ["n1/1", "n2/1", "n3"]
+    assert follower.snapshot(owned("n1", epoch=2))
+    assert follower.sources("1001") == ["n2/1", "n1"]
+    assert not follower.snapshot(owned("n3", epoch=1, seq=9))
+
+
+def test_where_each_source_ends_itself_a_node_has_the_last_word_on_its_calls():
+    follower = Follower(each_ends=True)
+    old, new = (CallView(7, 1, int(state), "1002", "n2") for state in (PartyState.Alerting, PartyState.Connected))
+    other = CallView(8, 1, int(PartyState.Held), "1003", "n3")
+    follower.snapshot(owned("n1", calls={7: old, 8: other}))
+    follower.snapshot(unowned("n2/1", calls={7: new}))
+    assert follower.view("1001").calls == {7: new, 8: other}
+    follower.snapshot(unowned("n2/1", seq=2))
+    assert follower.view("1001").calls == {8: other}
+    follower.forget("1001", "n2/1")
+    assert follower.view("1001").calls == {7: old, 8: other}
+
+
 def test_dns_that_every_node_has_keep_all_their_sources():
     follower = Follower()
     for source, epoch, call in (("n1", 50, 5), ("n2", 3, 6)):

@@ -244,20 +244,15 @@ class Cluster:
                 assert seen(picture) == seen(known), f"{client.name} sees {picture}, its node {known}"
 
     def watchers_agree(self) -> None:
-        """Those who registered the same DN at any TCport, and the monitors, see the same of it.
-
-        Of a DN that nobody owns monitors do not see the calls.
-        """
+        """Those who registered the same DN at any TCport, and the monitors, see the same of it."""
         from tests.sim.world import seen
 
         for dn in self.world.settings.dns:
-            owned = self.owner(dn) is not None or dn in ("8000", "8001", "pstn")
             views = {}
             for client in self.clients:
                 if dn not in client.pictures or client.ended or client.role == "smart":
                     continue
-                if owned or client.role != "monitor":
-                    views[client.name + client.port] = seen(client.pictures[dn])
+                views[client.name + client.port] = seen(client.pictures[dn])
             assert len({repr(view) for view in views.values()}) <= 1, f"{dn} is seen differently: {views}"
 
     def quiet(self, *but: str) -> None:

@@ -85,6 +85,8 @@ def test_the_calls_of_a_node_that_never_returns_are_released_when_its_membership
 
 def test_a_node_that_stops_takes_its_calls_with_it_as_soon_as_the_others_ask(scene: Scene) -> None:
     scene.cluster.hosts["n1"].give(Operator("stop"))
+    scene.cluster.settle(SECOND // 100)
+    scene.cluster.hosts["n1"].crash()
     scene.cluster.settle(2 * SECOND)
     assert scene.shows(None)
     assert all(len(scene.released(client)) == 1 for client in scene.watchers)

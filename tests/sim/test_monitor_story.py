@@ -1,0 +1,158 @@
+"""Monitors see the whole cluster, told as stories: extensions that nobody owns too, each event once and in order."""
+
+import pytest
+
+from tests.sim.actors import Client, Phone
+from tests.sim.cluster import Cluster
+from tests.sim.world import SECOND
+from tlib_proto import Attribute, MessageType, PartyState
+
+M = MessageType
+CALL = ["Dialing", "Established", "Released"]
+
+
+@pytest.fixture(params=[True, False], ids=["optimised", "to all"])
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    return Cluster(3, optimised=request.param)
+
+
+def dials(cluster: Cluster, node: str, called: str = "1001") -> Phone:
+    """Phone 1003, which did not register, calls by that node and is answered."""
+    phone, other = cluster.phone("1003", node, register=False), cluster.phones[called]
+    phone.call(called)
+    cluster.world.until(lambda: other.has("ringing"))
+    cluster.settle()
+    other.answer()
+    cluster.settle()
+    return phone
+
+
+def call_events(client: Client, dn: str = "1003") -> list[str]:
+    """What a client was told of the DN's calls."""
+    return [name for name in client.names(dn) if not name.startswith(("DN", "Registered"))]
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_the_call_of_a_phone_that_never_registered_is_seen_as_at_a_desktop(cluster: Cluster, node: str) -> None:
+    cluster.phone("1001", "n2")
+    monitors = [cluster.monitor(at, "1001", "1003") for at in ("n1", "n3")]
+    desktop = cluster.desktop("n3", "1003")
+    phone = dials(cluster, node)
+    for client in (*monitors, desktop):
+        [call] = client.pictures["1003"].calls.values()
+        assert (call.state, call.other_dn, call.node) == (PartyState.Connected, "1001", node)
+        assert not client.pictures["1003"].in_service
+    cluster.check()
+    phone.hang_up()
+    cluster.settle()
+    for client in (*monitors, desktop):
+        assert call_events(client) == CALL
+        assert client.pictures["1003"].calls == {}
+        told = [event for event in client.events if event.text(Attribute.ThisDN) == "1003" and event.name[5:] in CALL]
+        assert [event.number(Attribute.DNSequence) for event in told] == [1, 2, 3]
+        assert {event.text(Attribute.Source).partition("/")[0] for event in told} == {node}
+    cluster.check()
+
+
+def test_a_monitor_that_comes_during_the_call_sees_it_in_its_first_answer(cluster: Cluster) -> None:
+    cluster.phone("1001", "n2")
+    phone = dials(cluster, "n1")
+    monitor = cluster.monitor("n3", "1003")
+    assert [call.state for call in monitor.pictures["1003"].calls.values()] == [PartyState.Connected]
+    phone.hang_up()
+    cluster.settle()
+    assert monitor.names("1003") == ["Released"]
+    cluster.check()
+
+
+@pytest.mark.parametrize("owner", ["n1", "n2", "n3"])
+def test_an_owner_that_appears_and_goes_during_the_call_takes_it_over_and_gives_it_back(
+    cluster: Cluster, owner: str
+) -> None:
+    cluster.phone("1001", "n2")
+    monitor = cluster.monitor("n3", "1003")
+    phone = dials(cluster, "n1")
+    calls = dict(monitor.pictures["1003"].calls)
+    phone.register(owner)
+    cluster.settle(2 * SECOND)
+    assert cluster.owner("1003") == owner
+    assert monitor.pictures["1003"].in_service
+    assert monitor.pictures["1003"].calls == calls
+    cluster.check()
+    phone.hold()
+    cluster.settle()
+    phone.register(owner, 0)
+    cluster.settle(2 * SECOND)
+    assert cluster.owner("1003") is None
+    assert not monitor.pictures["1003"].in_service
+    assert [call.state for call in monitor.pictures["1003"].calls.values()] == [PartyState.Held]
+    cluster.check()
+    phone.hang_up()
+    cluster.settle()
+    assert call_events(monitor) == ["Dialing", "Established", "Held", "Released"]
+    assert [name for name in monitor.names("1003") if name.startswith("DN")] == ["DNBackInService", "DNOutOfService"]
+    cluster.check()
+
+
+def test_a_call_of_a_node_out_of_reach_is_hidden_and_shown_again(cluster: Cluster) -> None:
+    cluster.phone("1001", "n1")
+    monitor = cluster.monitor("n3", "1003")
+    phone = dials(cluster, "n1")
+    calls = dict(monitor.pictures["1003"].calls)
+    cluster.world.cut("n1", "n3")
+    cluster.settle(2 * SECOND)
+    assert monitor.pictures["1003"].calls == {}
+    cluster.world.heal("n1", "n3")
+    cluster.world.until(cluster.connected)
+    cluster.settle(2 * SECOND)
+    assert monitor.pictures["1003"].calls == calls
+    phone.hang_up()
+    cluster.settle()
+    assert call_events(monitor) == CALL
+    cluster.check()
+
+
+def test_the_node_of_a_call_has_the_last_word_on_it_while_the_owner_cannot_hear(cluster: Cluster) -> None:
+    one, other = cluster.phone("1001", "n1"), cluster.phone("1002", "n2")
+    monitor = cluster.monitor("n3", "1002")
+    one.call("1002")
+    cluster.world.until(lambda: other.has("ringing"))
+    cluster.settle()
+    other.answer()
+    cluster.settle()
+    cluster.world.cut("n1", "n2")
+    cluster.settle(2 * SECOND)
+    assert [call.state for call in monitor.pictures["1002"].calls.values()] == [PartyState.Connected]
+    one.hang_up()
+    cluster.settle()
+    assert cluster.hosts["n2"].node.t_controller.view("1002").calls, "the owner has not heard of it"
+    assert monitor.pictures["1002"].calls == {}
+    assert call_events(monitor, "1002") == ["Ringing", "Established", "Released"]
+    cluster.clients_agree()
+    # What the owner says of other things does not bring the call back.
+    desktop = cluster.desktop("n2", "1002")
+    desktop.ask(M.RequestAgentLogin, ThisDN="1002", AgentID="a2")
+    cluster.settle()
+    assert monitor.pictures["1002"].agent_id == "a2"
+    assert monitor.pictures["1002"].calls == {}
+    cluster.clients_agree()
+    cluster.world.heal("n1", "n2")
+    cluster.world.until(cluster.connected)
+    cluster.settle(2 * SECOND)
+    assert call_events(monitor, "1002").count("Released") == 1
+    assert monitor.pictures["1002"].calls == {}
+    cluster.check()
+
+
+def test_a_call_that_an_owner_gave_up_and_its_node_tells_on_is_shown_again(cluster: Cluster) -> None:
+    one, other = cluster.phone("1001", "n1"), cluster.phone("1002", "n2")
+    monitor = cluster.monitor("n3", "1002")
+    one.call("1002")
+    cluster.world.until(lambda: other.has("ringing"))
+    cluster.settle()
+    cluster.world.cut("n1", "n2")
+    cluster.hosts["n1"].engine = False
+    cluster.settle(8 * SECOND)
+    assert "Released" in monitor.names("1002"), "its membership is over, and the owner says so"
+    assert [call.state for call in monitor.pictures["1002"].calls.values()] == [PartyState.Alerting]
+    cluster.clients_agree()
