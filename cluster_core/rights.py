@@ -171,7 +171,13 @@ _CALL_CONTROL = (
     MessageType.RequestAlternateCall,
     MessageType.RequestMuteTransfer,
     MessageType.RequestSingleStepTransfer,
+    MessageType.RequestRedirectCall,
+    MessageType.RequestClearCall,
     MessageType.RequestAttachUserData,
+    MessageType.RequestUpdateUserData,
+    MessageType.RequestDeletePair,
+    MessageType.RequestDeleteUserData,
+    MessageType.RequestSendDTMF,
 )
 _AGENT = (
     MessageType.RequestAgentLogin,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cluster_core.core import Cause, Core
-from cluster_core.dial_plan import DialPlan
+from cluster_core.dial_plan import DialPlan, Target
 from cluster_core.outputs import AnyOutput
-from cluster_core.packing import pairs_fit
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
-from cluster_core.session_controller.calls import ON_SWITCH, Calls
+from cluster_core.session_controller.attached import REQUESTS, Attached
+from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.consult import Consult
 from cluster_core.session_controller.delivery import Delivery
+from cluster_core.session_controller.digits import Digits
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.tables import NULL, RINGING, PartyInput
@@ -53,10 +54,13 @@ class Control:
         self.consult: Consult
         self.transfer: Callable[[int, PartyRecord, str, KVList, Cause, list[AnyOutput]], None]
         self.left: Callable[[int, PartyRecord, int, list[AnyOutput]], bool]
+        self.redirect: Callable[[int, PartyRecord, Target, Cause, list[AnyOutput]], None]
+        self._attached = Attached(core, requests, calls)
+        self._digits = Digits(requests, calls, legs)
         self._asked: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._asked)
+        return len(self._asked) + len(self._digits)
 
     def request(self, now: int, message: Message, cause: Cause, out: list[AnyOutput]) -> None:
         """Serve one request; every way ends in an event for the requester or in EventError."""
@@ -77,8 +81,8 @@ class Control:
             self._requests.fail(now, cause, Condition.NO_SUCH_PARTY, out)
         elif message.id == MessageType.RequestRouteCall:
             self._routing.route(now, call, message, cause, out)
-        elif message.id == MessageType.RequestAttachUserData:
-            self._attach(now, call, party, message.pairs(Attribute.UserData), cause, out)
+        elif message.id in REQUESTS:
+            self._attached.request(now, call, party, message, cause, out)
         elif message.id == MessageType.RequestAnswerCall:
             self._answer(now, party, cause, out)
         elif message.id == MessageType.RequestReleaseCall:
@@ -95,11 +99,19 @@ class Control:
             self.consult.reconnect(now, party, message, cause, out)
         elif message.id == MessageType.RequestAlternateCall:
             self.consult.alternate(now, party, message, cause, out)
+        elif message.id == MessageType.RequestRedirectCall:
+            self._redirect(now, call, party, message, cause, out)
+        elif message.id == MessageType.RequestClearCall:
+            self._clear(now, call, party, cause, out)
+        elif message.id == MessageType.RequestSendDTMF:
+            self._digits.request(now, party, message, cause, out)
         else:
             self._requests.fail(now, cause, Condition.UNSUPPORTED, out, name=message.name)
 
     def notified(self, now: int, handle: int, status: int, out: list[AnyOutput]) -> None:
-        """A phone's word on NOTIFY talk: it will answer by itself, or it does not do that and rings on."""
+        """A phone has answered a digit; or NOTIFY talk: it will answer by itself, or does not do that and rings on."""
+        if self._digits.responded(now, handle, status, out):
+            return
         party = self._calls.parties.get(self._asked.pop(handle, 0))
         if party is not None and not 200 <= status < 300:
             cause = self._calls.expected(party, PartyInput.ANSWER)
@@ -121,7 +133,7 @@ class Control:
         else:
             user_data = message.pairs(Attribute.UserData)
             kind = CallType.Outbound if target.kind is DnType.TRUNK else CallType.Internal
-            if not self._fits(user_data):
+            if not self._attached.fits(user_data):
                 self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
                 return
             call = self._calls.create(now, kind, dn, number, user_data, out)
@@ -161,6 +173,38 @@ class Control:
         by_caller = party.role == DNRole.Origination
         self._delivery.hang_up(now, call, out, 603, abandoned=by_caller)
 
+    def _clear(
+        self, now: int, call: CallRecord, party: PartyRecord, cause: Cause, out: list[AnyOutput]
+    ) -> None:
+        """TClearCall: everybody is released, also where TReleaseCall would leave the others talking."""
+        if party.kind == "queue":
+            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
+            return
+        self._calls.expect(party, PartyInput.RELEASE, cause)
+        self._delivery.hang_up(now, call, out, 603, abandoned=party.role == DNRole.Origination)
+
+    def _redirect(
+        self,
+        now: int,
+        call: CallRecord,
+        party: PartyRecord,
+        message: Message,
+        cause: Cause,
+        out: list[AnyOutput],
+    ) -> None:
+        """TRedirectCall: a call that rings goes to somebody else, as if it had been for that one."""
+        number = message.text(Attribute.OtherDN)
+        target = self._plan.find(number)
+        caller = self._calls.other(party)
+        rings = party.state == RINGING and self._legs.stage(party.leg) is Stage.OUTGOING
+        waits = caller is not None and self._legs.stage(caller.leg) is Stage.INCOMING
+        if not rings or not waits or self._delivery.early.is_told(party.leg):
+            self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
+        elif target.kind is None or caller is None or number in (party.dn, caller.dn):
+            self._requests.fail(now, cause, Condition.INVALID_DESTINATION, out)
+        else:
+            self.redirect(now, party, target, cause, out)
+
     def _transfer(
         self, now: int, call: CallRecord, party: PartyRecord, message: Message, cause: Cause, out: list[AnyOutput]
     ) -> None:
@@ -170,42 +214,9 @@ class Control:
         given = message.pairs(Attribute.UserData)
         joined = (*call.user_data, *given)
         joins = message.id != MessageType.RequestInitiateTransfer
-        if not self._fits(joined if joins else given):
+        if not self._attached.fits(joined if joins else given):
             self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
         elif message.id == MessageType.RequestSingleStepTransfer:
             self.transfer(now, party, message.text(Attribute.OtherDN), joined, cause, out)
         else:
             self.consult.initiate(now, party, message, given, cause, out)
-
-    def _attach(
-        self,
-        now: int,
-        call: CallRecord,
-        party: PartyRecord,
-        pairs: KVList,
-        cause: Cause,
-        out: list[AnyOutput],
-    ) -> None:
-        """Attach adds, even under a key that exists; every party hears the whole list and who changed it."""
-        if not pairs:
-            self._requests.fail(now, cause, Condition.MISSING_ATTRIBUTE, out, attribute="UserData")
-            return
-        user_data = (*call.user_data, *pairs)
-        if not self._fits(user_data):
-            self._requests.fail(now, cause, Condition.USER_DATA_TOO_LARGE, out)
-            return
-        call.user_data = user_data
-        self._calls.keep(call)
-        for there in self._calls.of(call):
-            if there.kind in ON_SWITCH and there.state != NULL:
-                self._calls.tell(
-                    now,
-                    there,
-                    MessageType.EventAttachedDataChanged,
-                    cause if there is party else None,
-                    out,
-                    ThirdPartyDN=party.dn,
-                )
-
-    def _fits(self, pairs: KVList) -> bool:
-        return pairs_fit(pairs, self._core.limits.user_data_bytes)

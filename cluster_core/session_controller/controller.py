@@ -104,6 +104,7 @@ class SessionController:
         self.incoming.replacing = Replacing(core, self.calls, self.legs, self.incoming, self.transfers).invited
         self.control.left = self.transfers.left
         self.control.transfer = self.transfers.program
+        self.control.redirect = self.transfers.redirect
         self.consult = self.control.consult = Consult(
             requests, self.calls, self.delivery, self.talk, self.transfers, plan, self.muted
         )

@@ -123,6 +123,11 @@ class Early:
         party.sdp = response.body or branches.answers.get(tag, b"") or party.sdp
         return bool(branches.told)
 
+    def is_told(self, leg: int) -> bool:
+        """Whether who calls has heard this leg's description for good, and can be given no other before the answer."""
+        branches = self._branches.get(leg)
+        return branches is not None and bool(branches.told or branches.asked)
+
     def gone(self, leg: int) -> None:
         """A leg is over."""
         self._branches.pop(leg, None)

@@ -30,7 +30,7 @@ from sip_proto.ids import node_of_tag
 from sip_proto.replaces import write_replaces
 from sip_proto.validate import Rejection
 from sip_proto.values_event import DialogId
-from tlib_proto import CallState, DNRole, KVList
+from tlib_proto import CallState, DNRole, KVList, Value
 
 _ENDS_A_DIALOG = (404, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604)
 """What a phone may take for the end of its call when a REFER in it is answered so (RFC 5057 section 5.1)."""
@@ -142,6 +142,19 @@ class Transfers:
         else:
             self._calls.end(now, consult, out, into=call)
             self._waits(now, call, stays, comes, transfer, out)
+
+    def redirect(
+        self, now: int, party: PartyRecord, target: Target, cause: Cause, out: list[AnyOutput]
+    ) -> None:
+        """TRedirectCall: EventReleased (Redirected) of who rings, and the call goes to the target."""
+        call = self._calls.calls[party.conn_id]
+        self._calls.expect(party, PartyInput.RELEASE, cause)
+        role = int(DNRole.Destination)
+        self._leaves(
+            now, party, out, state=CallState.Redirected, ThirdPartyDN=target.dialled, ThirdPartyDNRole=role
+        )
+        self._core.arm("ring", call.conn_id, None)
+        self._incoming.onward(now, call, target, out)
 
     # How it goes on.
 
@@ -392,6 +405,7 @@ class Transfers:
         status: int = 480,
         state: CallState = CallState.Transferred,
         referral: int = 0,
+        **more: Value,
     ) -> None:
         """One party leaves, the call goes on; what waits for it elsewhere waits no longer."""
         leg = party.leg
@@ -406,7 +420,7 @@ class Transfers:
             self._core.arm("parting", leg, now + self._core.limits.parting_us)
         else:
             self._legs.end(now, leg, status)
-        self._calls.step(now, party, PartyInput.RELEASE, out, state)
+        self._calls.step(now, party, PartyInput.RELEASE, out, state, **more)
         self._calls.leave(now, party)
         self._talk.gone(now, leg, out)
 
