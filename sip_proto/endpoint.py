@@ -6,11 +6,11 @@ from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, OFFER_TIMER, PROVISIONAL_T
 from sip_proto.dialog import Leg
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.flows import Flow, Hop
+from sip_proto.forwarding import FORWARD_TIMER, ForwardingSide
 from sip_proto.framing import BrokenFraming, KeepAlive
 from sip_proto.message import Request
 from sip_proto.parser import parse
 from sip_proto.records import Dialog, Disconnect, Output, TransmitStream, Unanswerable
-from sip_proto.referral import ReferralSide
 from sip_proto.tables import Input, LegState, State
 from sip_proto.tables_session import OfferState
 from sip_proto.transactions import BOUND_TIMER, ClientTransaction, ServerTransaction
@@ -18,7 +18,7 @@ from sip_proto.uri import Address
 from sip_proto.validate import Rejection
 
 
-class Endpoint(ReferralSide):
+class Endpoint(ForwardingSide):
     """A user agent without sockets, clock or dice: inputs append records to `out`, time comes as
     microseconds (ours).
 
@@ -154,6 +154,8 @@ class Endpoint(ReferralSide):
                         self._server_expired(now, tx, out)
                 elif isinstance(tx, ServerTransaction) and tx.state is State.TERMINATED:
                     self._refusal_over(now, tx, out)
+            elif timer == FORWARD_TIMER:
+                self._forward_due(now, handle, out)
             elif handle in self._usages:
                 self._usage_due(now, self._usages[handle], timer, out)
             elif handle in self._referrals:
@@ -191,6 +193,7 @@ class Endpoint(ReferralSide):
         """Assert that the tables agree with each other (ours)."""
         self._tx.check()
         self._flows.check()
+        self._check_forwards()
         assert len(self._usages) == len(self._by_usage)
         for handle, usage in self._usages.items():
             assert usage.id == handle == self._by_usage[usage.key()]

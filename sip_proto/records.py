@@ -146,7 +146,8 @@ class Cancelled(msgspec.Struct, frozen=True):
 
 class Ended(msgspec.Struct, frozen=True):
     """An answered leg is gone: `why` is "bye", "no-ack" (our 2xx was never acknowledged), "session" (nobody refreshed
-    it, RFC 4028) or "lost" (re-INVITE, or UPDATE that refreshes: 408 or 481)."""
+    it, RFC 4028) or "lost" (re-INVITE, or UPDATE that refreshes: 408 or 481); "forwarded" when the 2xx of an INVITE
+    that was passed on went back, and the dialog is between others."""
 
     leg: int
     why: str

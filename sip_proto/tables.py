@@ -190,7 +190,7 @@ RELIABLE_INITIAL: dict[State, Row] = {state: reliable(row) for state, row in INI
 
 class LegState(IntEnum):
     """Where a leg stands; OUTGOING to ANSWERED are a caller's, INCOMING, ANSWERING (a 2xx waits
-    for PRACK) and ACCEPTED a callee's."""
+    for PRACK) and ACCEPTED a callee's; the INVITE of a FORWARDED one is somebody else's to answer."""
 
     OUTGOING = 0
     PROCEEDING = 1
@@ -202,6 +202,7 @@ class LegState(IntEnum):
     CLOSING = 7
     GONE = 8
     ANSWERING = 9
+    FORWARDED = 10
 
 
 class LegInput(IntEnum):
@@ -223,6 +224,7 @@ class LegInput(IntEnum):
     GOT_BYE = 13
     TIMED_OUT = 14
     GOT_PRACK = 15
+    FORWARD = 16
 
 
 _L, _D = LegState, LegInput
@@ -259,6 +261,10 @@ LEG_TRANSITIONS: dict[tuple[LegState, LegInput], LegState] = {
     (_L.INCOMING, _D.GOT_CANCEL): _L.GONE,
     (_L.INCOMING, _D.GOT_BYE): _L.GONE,
     (_L.INCOMING, _D.TIMED_OUT): _L.GONE,
+    (_L.INCOMING, _D.FORWARD): _L.FORWARDED,
+    (_L.FORWARDED, _D.GOT_FAILURE): _L.INCOMING,
+    (_L.FORWARDED, _D.GOT_SUCCESS): _L.GONE,
+    (_L.FORWARDED, _D.GOT_CANCEL): _L.GONE,
     (_L.ANSWERING, _D.SEND): _L.ANSWERING,
     (_L.ANSWERING, _D.OFFER): _L.ANSWERING,
     (_L.ANSWERING, _D.REJECT): _L.GONE,
