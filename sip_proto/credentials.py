@@ -29,7 +29,7 @@ class Account(msgspec.Struct, frozen=True):
 # So often in a row may a server say that a nonce of its own is stale.
 _STALES = 3
 # So often does one request go again: two realms, and what is stale.
-_TURNS = 5
+MOST_TURNS = 5
 
 
 class _Known:
@@ -167,7 +167,7 @@ class Keyring:
 
         A second challenge of a realm is a refusal, unless it says stale and has another nonce.
         """
-        if tries.turns >= _TURNS:
+        if tries.turns >= MOST_TURNS:
             return None
         answered = {(header, realm): nonce for header, realm, nonce in tries.answered}
         worth = False

@@ -3,7 +3,7 @@
 import msgspec
 
 from sip_proto.build import check_texts
-from sip_proto.credentials import Credentials
+from sip_proto.credentials import MOST_TURNS, Credentials
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.headers import parse_name_addr, parse_number
 from sip_proto.ids import Ids
@@ -134,6 +134,8 @@ class Registration:
             RegistrationState.WAITING,
         ):
             return
+        # An endpoint that answers challenges by itself has counted on.
+        self._cseq += MOST_TURNS if response is None else max(0, _number(response) - cseq)
         if response is not None and 200 <= response.status < 300:
             self._succeeded(now, response, out)
         elif response is not None and self._again(response, host):
@@ -264,3 +266,10 @@ class Registration:
         self._failures += 1
         self._deadline = now + max(wait_s, min(retry_s, settings.most_retry_s)) * _SECOND_US
         out.append(RegistrationFailed(status, reason, self._deadline))
+
+
+def _number(response: Response) -> int:
+    try:
+        return response.cseq[0]
+    except ParseError:
+        return 0

@@ -278,3 +278,17 @@ def test_settings_that_cannot_be_are_the_callers_fault() -> None:
         given = {"registrar": "sip:h", "aor": "sip:a@h", "contact": "sip:a@h", **more}
         with pytest.raises(LocalError):
             Registration(RegistrationSettings(**given), b"", Credentials(b"", []))  # type: ignore[arg-type]
+
+
+def test_numbers_go_on_from_that_of_an_endpoint_that_answered_a_challenge() -> None:
+    desk = Desk()
+    desk.register()
+    desk.answer(200, "CSeq: 3 REGISTER")
+    assert desk.asked is not None
+    assert desk.asked.cseq == 1
+    desk.wait()
+    assert desk.asked.cseq == 4
+    # It may have answered some before there was silence.
+    desk.silence()
+    desk.wait()
+    assert desk.asked.cseq > 8

@@ -3,7 +3,10 @@
 import re
 from typing import Any
 
+import msgspec
+
 from sip_proto import (
+    Account,
     Address,
     DialogChanged,
     DialogEnded,
@@ -55,6 +58,8 @@ class Sequence:
         for name in ("supported", "events"):
             if name in more:
                 more[name] = tuple(more[name])
+        if "accounts" in more:
+            more["accounts"] = tuple(msgspec.convert(more["accounts"], list[Account]))
         self.end = Endpoint(EndpointSettings({"udp": US}, **more), b"a sequence")
         self.start_us = self.now = self.step_us = 1_000_000
         self.talks: list[Talk] = []
