@@ -38,6 +38,31 @@ VERBS = (
         options=("conn", "other"),
     ),
     Verb(
+        "alternate",
+        "TAlternateCall; --conn is the active call, --other the held one",
+        lambda c, g: c.alternate_call(g.dn, g.conn, g.other),
+        options=("conn", "other"),
+    ),
+    Verb(
+        "mute-transfer",
+        "TMuteTransfer",
+        lambda c, g: c.mute_transfer(g.dn, g.conn, g.to, g.data),
+        options=("conn", "to", "data"),
+    ),
+    Verb(
+        "redirect",
+        "TRedirectCall of a call that rings",
+        lambda c, g: c.redirect_call(g.dn, g.conn, g.to),
+        options=("conn", "to"),
+    ),
+    Verb("clear", "TClearCall", lambda c, g: c.clear_call(g.dn, g.conn), options=("conn",)),
+    Verb(
+        "digits",
+        "TSendDTMF",
+        lambda c, g: c.send_dtmf(g.dn, g.conn, g.digits),
+        options=("conn", "digits"),
+    ),
+    Verb(
         "route",
         "TRouteCall; --dn is the Routing Point",
         lambda c, g: c.route_call(g.dn, g.conn, g.to, user_data=g.data),
@@ -49,6 +74,18 @@ VERBS = (
         "TAttachUserData",
         lambda c, g: c.attach_user_data(g.dn, g.conn, g.data),
         options=("conn", "pairs"),
+    ),
+    Verb(
+        "update",
+        "TUpdateUserData",
+        lambda c, g: c.update_user_data(g.dn, g.conn, g.data),
+        options=("conn", "pairs"),
+    ),
+    Verb(
+        "delete",
+        "TDeleteUserData",
+        lambda c, g: c.delete_user_data(g.dn, g.conn, g.key),
+        options=("conn", "key"),
     ),
 )
 

@@ -84,6 +84,8 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
         {"required": True, "type": conn_id, "metavar": "ID", "help": "ConnID of the DN's other call"},
     ),
     "to": (("--to",), {"required": True, "metavar": "NUMBER", "help": "destination"}),
+    "digits": (("--digits",), {"required": True, "metavar": "DIGITS", "help": "0-9 A-D * #, at most 64"}),
+    "key": (("--key",), {"required": True, "metavar": "KEY", "help": "key of the user data"}),
     "pairs": (
         ("--data",),
         {

@@ -324,6 +324,56 @@ class TLibraryFunctions:
             MessageType.RequestReconnectCall, attributes, reasons=reasons, extensions=extensions
         )
 
+    async def alternate_call(
+        self, dn: str, active_conn_id: int, held_conn_id: int, reasons: Pairs = (), extensions: Pairs = ()
+    ) -> Message:
+        """TAlternateCall; answered by EventRetrieved of the held call, when the active one is held."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: active_conn_id,
+            Attribute.PreviousConnID: held_conn_id,
+        }
+        return await self._ask(
+            MessageType.RequestAlternateCall, attributes, reasons=reasons, extensions=extensions
+        )
+
+    async def mute_transfer(
+        self,
+        dn: str,
+        conn_id: int,
+        destination: str,
+        user_data: Pairs = (),
+        reasons: Pairs = (),
+        extensions: Pairs = (),
+    ) -> Message:
+        """TMuteTransfer; answered by EventReleased of the call when the destination rings."""
+        return await self._to(
+            MessageType.RequestMuteTransfer, dn, conn_id, destination, user_data, reasons, extensions
+        )
+
+    async def redirect_call(
+        self, dn: str, conn_id: int, destination: str, reasons: Pairs = (), extensions: Pairs = ()
+    ) -> Message:
+        """TRedirectCall of a call that rings; answered by EventReleased, CallState Redirected."""
+        return await self._to(
+            MessageType.RequestRedirectCall, dn, conn_id, destination, (), reasons, extensions
+        )
+
+    async def clear_call(self, dn: str, conn_id: int, reasons: Pairs = (), extensions: Pairs = ()) -> Message:
+        """TClearCall, for all parties; answered by EventReleased."""
+        return await self._on_call(MessageType.RequestClearCall, dn, conn_id, reasons, extensions)
+
+    async def send_dtmf(
+        self, dn: str, conn_id: int, digits: str, reasons: Pairs = (), extensions: Pairs = ()
+    ) -> Message:
+        """TSendDTMF, up to 64 of 0-9 A-D * #; answered by EventDTMFSent when the other end has taken the last."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: conn_id,
+            Attribute.DTMFDigits: digits,
+        }
+        return await self._ask(MessageType.RequestSendDTMF, attributes, reasons=reasons, extensions=extensions)
+
     async def route_call(
         self,
         dn: str,
@@ -357,6 +407,28 @@ class TLibraryFunctions:
             Attribute.UserData: pairs_of(user_data),
         }
         return await self._ask(MessageType.RequestAttachUserData, attributes)
+
+    async def update_user_data(self, dn: str, conn_id: int, user_data: Pairs) -> Message:
+        """TUpdateUserData, which replaces what has the same key; answered by EventAttachedDataChanged."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: conn_id,
+            Attribute.UserData: pairs_of(user_data),
+        }
+        return await self._ask(MessageType.RequestUpdateUserData, attributes)
+
+    async def delete_user_data(self, dn: str, conn_id: int, key: str) -> Message:
+        """TDeleteUserData, of one key; answered by EventAttachedDataChanged, also when nothing had it."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: conn_id,
+            Attribute.DataKey: key,
+        }
+        return await self._ask(MessageType.RequestDeletePair, attributes)
+
+    async def delete_all_user_data(self, dn: str, conn_id: int) -> Message:
+        """TDeleteAllUserData; answered by EventAttachedDataChanged with an empty list."""
+        return await self._on_call(MessageType.RequestDeleteUserData, dn, conn_id, (), ())
 
     async def _on_call(
         self, kind: MessageType, dn: str, conn_id: int, reasons: Pairs, extensions: Pairs

@@ -27,7 +27,7 @@ def complete(*words: str) -> list[str]:
     ("words", "offered"),
     [
         (("refserver", "ca"), ["call"]),
-        (("refserver", "call", "re"), ["release", "retrieve", "reconnect"]),
+        (("refserver", "call", "re"), ["release", "retrieve", "reconnect", "redirect"]),
         (("refserver", "agent", "login", "--ag"), ["--agent"]),
         (("refserver", "dn", "query", "--ti"), ["--timeout"]),
         (("refserver", "tail", "--al"), ["--all"]),
