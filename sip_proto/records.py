@@ -7,7 +7,7 @@ from sip_proto.records_referral import ReferAnswered, ReferEnded, ReferProgress,
 from sip_proto.uri import Address
 
 
-class Dialog(msgspec.Struct):
+class Dialog(msgspec.Struct, gc=False):
     """The durable part of a confirmed dialog: enough to go on from after a restart (RFC 3261 section 12).
 
     `local_uri` and `remote_uri` are name-addrs without tag, `contact` is ours, `destination` is where the

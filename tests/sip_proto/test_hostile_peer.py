@@ -7,9 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from sip_proto import (
+    Account,
     Answered,
     Cancelled,
     Ended,
+    Endpoint,
+    EndpointSettings,
     Failed,
     Invited,
     LocalError,
@@ -24,7 +27,7 @@ from sip_proto import (
     parse,
 )
 from tests.sip_proto.alone import Alone
-from tests.sip_proto.pair import A
+from tests.sip_proto.pair import A, B
 from tests.sip_proto.texts import response_to
 
 PEERS = int(os.environ.get("SIP_PEERS", "40"))
@@ -45,6 +48,12 @@ LINES = (
     "Event: refer\r\nSubscription-State: active\r\n",
     "Refer-To: <sip:c@192.0.2.9>\r\n",
 )
+CHALLENGES = (
+    "",
+    'WWW-Authenticate: Digest realm="r", nonce="n1", qop="auth"\r\n',
+    'WWW-Authenticate: Digest realm="r", nonce="n2", stale=true\r\n',
+    'Proxy-Authenticate: Digest realm="p", nonce="n3"\r\n',
+)
 
 
 class Peer:
@@ -52,7 +61,9 @@ class Peer:
 
     def __init__(self, seed: int) -> None:
         self.lots = random.Random(seed)
-        self.alone = Alone()
+        # Every other one has an account, and every challenge is for it.
+        self.accounts = (Account("", "bob", "secret", (A[0],)),) if seed % 2 else ()
+        self.alone = Alone(Endpoint(EndpointSettings({"udp": B}, session_s=0, accounts=self.accounts), b"seed-b"))
         self.legs: list[int] = []
         self.handles: list[int] = []
         # What the endpoint sent last, requests and responses.
@@ -117,7 +128,9 @@ class Peer:
         if self.requests:
             asked = self.lots.choice([*self.requests, *self.requests[-1:] * 8])
             tag = self.lots.choice(["x"] * 12 + ["y", "z", ""])
-            self.hear(response_to(asked, self.lots.choice(STATUSES), tag, self.more(), self.body()))
+            status = self.lots.choice((*STATUSES, 401, 401, 407) if self.accounts else STATUSES)
+            more = self.more() + (self.lots.choice(CHALLENGES) if status in (401, 407) else "")
+            self.hear(response_to(asked, status, tag, more, self.body()))
 
     def request(self) -> None:
         """Any request in a dialog that the endpoint knows, or almost knows."""
