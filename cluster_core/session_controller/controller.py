@@ -20,6 +20,7 @@ from cluster_core.session_controller.consult import Consult
 from cluster_core.session_controller.control import Control
 from cluster_core.session_controller.delivery import Delivery
 from cluster_core.session_controller.early import Early
+from cluster_core.session_controller.forwarding import Forwarding
 from cluster_core.session_controller.incoming import Incoming
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
@@ -84,8 +85,9 @@ class SessionController:
         )
         self.registrar = Registrar(core, edge, seed)
         self.subscriptions = Subscriptions(core, edge, self.registrar)
-        self.incoming = Incoming(
-            core, self.calls, self.legs, self.registrar, plan, self.delivery, self.routing
+        self.forwarding = Forwarding(core, edge, self.calls, self.delivery)
+        self.incoming = self.forwarding.incoming = Incoming(
+            core, self.calls, self.legs, self.registrar, plan, self.delivery, self.routing, self.forwarding
         )
         self.transfers = Transfers(
             core, requests, self.calls, self.legs, self.delivery, self.talk, self.incoming, plan
@@ -155,7 +157,7 @@ class SessionController:
 
     def located(self, now: int, token: int, located: Located | None, out: list[AnyOutput]) -> None:
         """Where a DN rings."""
-        if self.passing.located(now, token, located):
+        if self.passing.located(now, token, located) or self.forwarding.located(now, token, located, out):
             return
         self.delivery.located(now, token, located, out)
 
@@ -251,6 +253,8 @@ class SessionController:
             self.delivery.answered(now, party, record.response, out)
 
     def _failed(self, now: int, record: Failed, out: list[AnyOutput]) -> None:
+        if self.forwarding.failed(now, record, out):
+            return
         party = self.calls.of_leg(record.leg)
         if party is not None:
             self.delivery.failed(now, party, record.status, out)
@@ -305,6 +309,7 @@ class SessionController:
 
     def _leg_gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         self.legs.gone(leg)
+        self.forwarding.gone(leg)
         self.delivery.gone(now, leg, out)
         self.transfers.gone(leg)
 

@@ -10,6 +10,7 @@ from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.records import CallRecord
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.delivery import Delivery
+from cluster_core.session_controller.forwarding import Forwarding
 from cluster_core.session_controller.legs import Legs
 from cluster_core.session_controller.registrar import Registrar, user_of
 from cluster_core.session_controller.routing import Routing
@@ -38,6 +39,7 @@ class Incoming:
         plan: DialPlan,
         delivery: Delivery,
         routing: Routing,
+        forwarding: Forwarding,
     ) -> None:
         self._core = core
         self._calls = calls
@@ -46,6 +48,7 @@ class Incoming:
         self._plan = plan
         self._delivery = delivery
         self._routing = routing
+        self._forwarding = forwarding
         self.replacing: Callable[[int, Invited, str, str, list[AnyOutput]], bool]
         self._nodes = {}
         for node in core.settings.nodes:
@@ -65,14 +68,16 @@ class Incoming:
             return
         known = self._core.settings.dns.get(caller)
         kind = "external"
+        marked = self._forwarding.is_marked(now, request)
         if given.source in self._trunks:
             kind = "trunk"
-        elif given.source in self._nodes and request.get("Replaces"):
+        elif given.source in self._nodes and request.get("Replaces") and not marked:
             # A transfer between calls of two nodes: who asked for it has proven itself there.
             kind = "node"
         elif known is not None and known.type is DnType.EXTENSION:
             kind = "extension"
-            if known.password and given.source[0] not in self._core.settings.sip_proxies:
+            # Of a marked one another node has judged it.
+            if known.password and not marked and given.source[0] not in self._core.settings.sip_proxies:
                 refused = self._registrar.judge(
                     now, Requested(0, request, 0, given.listener, given.source), known
                 )
@@ -81,9 +86,16 @@ class Incoming:
                     return
         trunk = self._trunks.get(given.source)
         self._legs.came(given.leg, request, known if trunk is None else self._core.settings.dns[trunk])
+        if kind == "extension" and not marked:
+            self._forwarding.take(now, given, caller, out)
+        else:
+            self.begin(now, given, caller, kind, out)
+
+    def begin(self, now: int, given: Invited, caller: str, kind: str, out: list[AnyOutput]) -> None:
+        """Process an INVITE on this node, of a caller who is let in."""
         if self.replacing(now, given, caller, kind, out):
             return
-        number = parse_uri(request.uri).user
+        number = parse_uri(given.request.uri).user
         target = self._plan.find(number)
         if target.kind is None:
             self.refuse(now, given.leg, 404, "No Such Number")

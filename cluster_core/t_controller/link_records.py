@@ -74,10 +74,11 @@ class Locate(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Located(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """Where a DN rings: its binding, None when it is not in service here."""
+    """Where a DN rings: its binding, None when it is not in service here; `node` is where it talks, "" for nowhere."""
 
     binding: Binding | None
     agent_id: str = ""
+    node: str = ""
 
 
 class Bind(msgspec.Struct, frozen=True, tag=True, array_like=True):

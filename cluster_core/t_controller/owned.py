@@ -22,7 +22,7 @@ from cluster_core.t_controller.link_records import Forward, Located, Parties, Pa
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
 from sip_proto import parse_uri
-from tlib_proto import Attribute, CallState, DNRole, Message, MessageType, Value, decode
+from tlib_proto import Attribute, CallState, DNRole, Message, MessageType, PartyState, Value, decode
 
 DNS_A_QUESTION = 20
 """DNs in one Parties: the answer fits into a frame."""
@@ -73,11 +73,22 @@ class Owned:
         record = self.record(dn)
         agent = self._agents.of(dn)
         agent_id = "" if agent is None else agent.agent_id
+        node = self._node_of_calls(dn)
         if record is None or not self.serves(dn) or not (record.in_service or dn in self._asking):
-            return Located(None, agent_id)
+            return Located(None, agent_id, node)
         if record.bindings:
-            return Located(max(reversed(record.bindings), key=lambda binding: binding.q), agent_id)
-        return Located(self._fixed(dn), agent_id)
+            return Located(max(reversed(record.bindings), key=lambda binding: binding.q), agent_id, node)
+        return Located(self._fixed(dn), agent_id, node)
+
+    def _node_of_calls(self, dn: str) -> str:
+        """The node, within reach, where a further call of the DN belongs: that of the call which it holds, else of the
+        one in which it talks; "" for none."""
+        calls = self._streams.view(dn).calls.values()
+        for state in (PartyState.Held, PartyState.Connected):
+            for call in calls:
+                if call.state == state and (call.node == self._core.name or self._links.is_up(call.node)):
+                    return call.node
+        return ""
 
     def bind(self, now: int, dn: str, binding: Binding, expires_us: int, out: list[AnyOutput]) -> bool:
         """A phone registered: keep its binding, or take it away when it expires at once; False if not the owner.

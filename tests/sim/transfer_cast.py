@@ -76,13 +76,21 @@ class Story:
 
 
 class Consultation(Story):
-    """1002 holds 1001 and talks to 1003 about it in a second call."""
+    """1002 holds 1001 and talks to 1003 about it in a second call.
 
-    def __init__(self, cluster: Cluster, b: str = "n1") -> None:
+    With `arrives` it is 1003 who calls, and that call lives where it lands: on n2.
+    """
+
+    def __init__(self, cluster: Cluster, b: str = "n1", *, arrives: bool = False) -> None:
         super().__init__(cluster, b, "n2")
         self.desk_b.attach("1002", self.conn_id, ("segment", "gold"))
         self.b.hold("sendonly", self.leg_b)
         cluster.settle()
-        self.consult_b = talks(cluster, self.b, self.c)
-        self.second = conn_id_of(self.desk_c.of(M.EventRinging)[0])
+        if arrives:
+            talks(cluster, self.c, self.b)
+            self.consult_b = next(leg for leg in self.b.calls if leg != self.leg_b)
+            self.second = conn_id_of(self.desk_c.of(M.EventDialing)[0])
+        else:
+            self.consult_b = talks(cluster, self.b, self.c)
+            self.second = conn_id_of(self.desk_c.of(M.EventRinging)[0])
         self.forget()
