@@ -34,11 +34,14 @@ class CallTable(Protocol):
 
 
 class Session(msgspec.Struct):
-    """A reporting session: its stream (0: it lost its own), the next event that leaves on it, its calls."""
+    """A reporting session: its stream (0: it lost its own), the next event that leaves on it, when it got its last
+    interaction (a count of all), its calls.
+    """
 
     record: ReportingRecord
     conn: int = 0
     sent: int = 0
+    turn: int = 0
     calls: dict[int, None] = {}
 
 
@@ -55,6 +58,7 @@ class InteractionProxy:
         self._sessions: dict[str, Session] = {}
         self._by_name: dict[tuple[str, bool, str], str] = {}
         self._by_conn: dict[int, str] = {}
+        self._turns = 0
 
     def status(self) -> dict[str, int]:
         """What an operator sees of reporting: sessions, those without a connection, what is kept for them."""
@@ -293,8 +297,12 @@ class InteractionProxy:
     # interactions
 
     def _least(self, sessions: Iterable[Session]) -> Session | None:
-        """The session that gets the next interaction: one that is there if any is, of these the one with the fewest."""
-        return min(sessions, key=lambda s: (s.conn == 0, len(s.calls)), default=None)
+        """Whose turn it is: one that is there if any is, with the fewest calls, that got its last one longest ago."""
+        found = min(sessions, key=lambda s: (s.conn == 0, len(s.calls), s.turn), default=None)
+        if found is not None:
+            self._turns += 1
+            found.turn = self._turns
+        return found
 
     def _is_assigned(self, conn_id: int) -> bool:
         return self._core.store.get("interactions", conn_id) is not None

@@ -151,6 +151,8 @@ class BlockingClient:
     delete_all_user_data = _blocking(TLibraryFunctions.delete_all_user_data)
     private_service = _blocking(TLibraryFunctions.private_service)
     start_session = _blocking(Supervised.start_session)
+    acknowledge_events = _blocking(TLibraryFunctions.acknowledge_events)
+    end_session = _blocking(Supervised.end_session)
     request = _blocking(Supervised.request)
     wait_for = _blocking(Supervised.wait_for)
     until_connected = _blocking(Supervised.until_connected)

@@ -82,12 +82,18 @@ class Tracker:
         self._unbroken, self._number = False, None
 
     def end(
-        self, asked: Iterable[str], whole: bool, blind: bool, refused: dict[str, TLibError], why: str
+        self,
+        asked: Iterable[str],
+        whole: bool,
+        blind: bool,
+        refused: dict[str, TLibError],
+        why: str,
+        missed: int | None = None,
     ) -> list[Told]:
         """The DNs were told anew: what to say of it, then what came meanwhile.
 
         `asked` are those registered singly; `whole`: all others were told too, what is missing of them is gone;
-        `blind`: there are events of no registered DN, of which no picture tells.
+        `blind`: there are events of no registered DN, of which no picture tells; `missed`: so many, if it is known.
         """
         again, self._again = self._again, None
         assert again is not None
@@ -104,7 +110,7 @@ class Tracker:
             if not same(before, after):
                 changes.append(_change(dn, before, after))
         if blind and not self._unbroken:
-            again.lost[""] = None
+            again.lost[""] = missed
         told = Resynchronised(
             tuple(named), bool(again.lost), again.lost, again.fresh, tuple(changes), refused, why
         )

@@ -468,9 +468,22 @@ class TLibraryFunctions:
             MessageType.RequestPrivateService, attributes, user_data=user_data, extensions=extensions
         )
 
-    async def start_session(self, session_id: str, extensions: Pairs = ()) -> Message:
-        """Opens a reporting session on IPport; answered by EventACK, then its events flow."""
-        return await self.private_service(extensions={"SessionId": session_id, **dict(extensions)})
+    async def start_session(self, session_id: str = "", extensions: Pairs = ()) -> Message:
+        """Opens or resumes a reporting session on IPport; answered by EventACK, then its events flow.
+
+        Without a name it ends with the connection. `extensions` as docs/client.md says: SequenceId, UdataFilter,
+        InteractionSnapshot.
+        """
+        named = {"SessionId": session_id} if session_id else {}
+        return await self.private_service(extensions={**named, **dict(extensions)})
+
+    async def acknowledge_events(self, sequence_id: str) -> Message:
+        """Tells the server of a reporting session that events up to this one will not be asked for again (ours)."""
+        return await self.private_service(extensions={"Acknowledged": sequence_id})
+
+    async def end_session(self) -> Message:
+        """Ends the reporting session for good: its interactions go to others of the pool (ours)."""
+        return await self.private_service(extensions={"SessionEnd": 1})
 
 
 def _agent(dn: str, queue: str, workmode: AgentWorkMode | None) -> dict[int, Value]:

@@ -26,6 +26,7 @@ from refserver.client_backoff import Backoff
 from refserver.client_errors import ClientError, ConnectionLost, TLibError, TLibTimeout
 from refserver.client_events import Change, Event, Picture, Resynchronised
 from refserver.client_picture import Tracker
+from refserver.client_reporting import Reporting
 from refserver.client_requests import Pairs, TLibraryFunctions, matcher, pairs_of
 from refserver.client_subscription import Subscription
 from refserver.mailbox import Closed
@@ -99,6 +100,11 @@ class _Link(Client):
         early, self._early = self._early or [], None
         for message in early:
             self._heard(message, False)
+
+    @property
+    def node(self) -> str:
+        """The node that this connection goes to."""
+        return self.link.text(Attribute.NodeName)
 
     @property
     def goes_on(self) -> bool:
@@ -179,7 +185,7 @@ class Supervised(TLibraryFunctions):
         self._registrations: dict[str, _Registration] = {}
         self._bulk: bool | None = None
         self._bulk_extensions: Pairs = ()
-        self._session: tuple[str, Pairs] | None = None
+        self._session: Reporting | None = None
         self._attempt = 0
         self._task: asyncio.Task[None] | None = None
         self._repair: asyncio.TimerHandle | None = None
@@ -322,11 +328,24 @@ class Supervised(TLibraryFunctions):
             self._tracker.forget(dn)
         return answer
 
-    async def start_session(self, session_id: str, extensions: Pairs = ()) -> Message:
-        """Opens a reporting session, now and after each loss."""
-        answer = await super().start_session(session_id, extensions)
-        self._session = session_id, extensions
-        return answer
+    async def start_session(self, session_id: str = "", extensions: Pairs = ()) -> Message:
+        """Opens a reporting session, now and after each loss, then behind the last event that was heard."""
+        before, self._session = self._session, Reporting(session_id, extensions)
+        try:
+            return await super().start_session(session_id, extensions)
+        except BaseException:
+            self._session = before
+            raise
+
+    async def end_session(self) -> Message:
+        """Ends the reporting session, now and for ever."""
+        self._session = None
+        return await super().end_session()
+
+    @property
+    def session_answer(self) -> Message | None:
+        """The last EventACK of the reporting session: its status, and what followed."""
+        return None if self._session is None else self._session.answer
 
     async def aclose(self) -> None:
         """End it; subscriptions end once they are read."""
@@ -354,6 +373,8 @@ class Supervised(TLibraryFunctions):
         """A message of a link; what comes of one that was given up already is not looked at."""
         if link is not self._link:
             return
+        if self._session is not None and not self._session.feed(link.node, message):
+            return
         self._farewell = self._farewell or message.id == MessageType.EventLinkDisconnected
         for event in self._tracker.feed(message, answered):
             self.publish(event)
@@ -367,13 +388,13 @@ class Supervised(TLibraryFunctions):
 
     # keeping it up
 
-    async def start(self, dns: Iterable[str], bulk: bool | None, session: str) -> None:
+    async def start(self, dns: Iterable[str], bulk: bool | None, session: str, extensions: Pairs) -> None:
         """Connect for the first time, trying each endpoint until `timeout_s`; raises what the last attempt raised."""
         for dn in dns:
             self._registrations[dn] = _Registration()
             self._tracker.singles[dn] = None
         self._bulk = bulk
-        self._session = (session, ()) if session else None
+        self._session = Reporting(session, extensions) if session or extensions else None
         try:
             async with asyncio.timeout(self.timeout_s):
                 await self._connect(first=True)
@@ -393,7 +414,8 @@ class Supervised(TLibraryFunctions):
                 await self._stop_repair()
                 held_s = asyncio.get_running_loop().time() - since
                 self.publish(lost)
-                if self.place is None or self._farewell or lost.kind != "closed":
+                kept = self.place is not None or (self._session is not None and self._session.is_kept)
+                if not kept or self._farewell or lost.kind != "closed":
                     self._next += 1  # the other one first
                 self._attempt = 0 if held_s >= self._backoff.stable_s else self._attempt + 1
                 async with asyncio.timeout(self._give_up_s):
@@ -481,7 +503,7 @@ class Supervised(TLibraryFunctions):
         try:
             link.adopted()
             if self._session is not None:
-                await link.start_session(*self._session)
+                await link.start_session(self._session.name, self._session.extensions(link.node))
             if self._bulk is not None:
                 await link.register_all(self._bulk, self._bulk_extensions)
             await together([register] * min(IN_FLIGHT, len(asked)))
@@ -499,7 +521,9 @@ class Supervised(TLibraryFunctions):
         if not kept:
             self._held = {}
         self._held.update(dict.fromkeys(dn for dn in asked if dn not in refused))
-        told = self._tracker.end(asked, self._bulk is not None, self._session is not None, refused, why)
+        blind = self._session is not None and not self._session.is_whole
+        missed = None if self._session is None else self._session.lost
+        told = self._tracker.end(asked, self._bulk is not None, blind, refused, why, missed)
         for event in told[1:] if first else told:
             self.publish(event)
 
@@ -586,6 +610,7 @@ async def connect_supervised(
     dns: Iterable[str] = (),
     register_all: bool | None = None,
     session: str = "",
+    session_extensions: Pairs = (),
     keepalive_s: float = 10.0,
     timeout_s: float = REQUEST_TIMEOUT_S,
     connect_timeout_s: float = 3.6,
@@ -600,10 +625,11 @@ async def connect_supervised(
     """Connect to a primary and its backup, register, and stay connected until `aclose`.
 
     `endpoints` are tried in order. `dns` are registered singly, `register_all` asks for every DN of the node (True:
-    with Routing Points and trunks), `session` names a reporting session: all of it again after each loss. Either side
-    polls after `keepalive_s` of silence, so that a stalled peer is noticed after twice that. `timeout_s` is the
-    deadline of this and of each request, `connect_timeout_s` of one attempt (the published default of libraries);
-    after `give_up_s` without a link it ends. Raises what the last attempt raised.
+    with Routing Points and trunks), `session` names a reporting session (`session_extensions` as in `start_session`):
+    all of it again after each loss, the session behind the last event that was heard. Either side polls after
+    `keepalive_s` of silence, so that a stalled peer is noticed after twice that. `timeout_s` is the deadline of this
+    and of each request, `connect_timeout_s` of one attempt (the published default of libraries); after `give_up_s`
+    without a link it ends. Raises what the last attempt raised.
     """
     hello = Hello(
         application=application,
@@ -627,7 +653,7 @@ async def connect_supervised(
         random=random or Random(),
     )
     try:
-        await client.start(dns, register_all, session)
+        await client.start(dns, register_all, session, session_extensions)
     except BaseException:
         await client.aclose()
         raise

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 from datetime import datetime
@@ -33,6 +32,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("port", metavar="HOST:PORT", type=endpoint)
     made.add_argument("--dn", action="append", default=[], metavar="DN", help="register this DN; may repeat")
     made.add_argument("--all", action="store_true", help="the bulk request of a smart client (TCport)")
+    made.add_argument(
+        "--session", default="", metavar="NAME", help="the reporting session, kept while nobody is connected"
+    )
+    made.add_argument("--after", default="", metavar="N", help="its last SequenceId: what came later is told again")
     made.add_argument("--application", default="tail", metavar="NAME", help="default: tail")
     made.add_argument("--role", choices=ROLES, help="default: the first that the port accepts")
     made.add_argument("--secret-env", metavar="VAR", help="environment variable that holds the secret")
@@ -82,7 +85,8 @@ def show(message: Message, as_json: bool) -> None:
 async def follow(client: Client, role: str, given: argparse.Namespace) -> None:
     """Ask for what was named, then print until the connection ends."""
     if role == "reporting":
-        await client.start_session(f"tail-{secrets.token_hex(4)}")
+        extensions = {"SequenceId": given.after} if given.after else {}
+        await client.start_session(given.session, extensions)
     if given.all:
         answer = await client.register_all(node_dns=True)
         for message in client.unread():

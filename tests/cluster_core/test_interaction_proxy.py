@@ -345,6 +345,13 @@ class TestThePool:
         for events in of_each:
             assert [event.id for event in events].count(M.EventCallDeleted) == 2
 
+    def test_those_that_have_as_few_take_turns(self):
+        on = alone()
+        icons = [Icon(on, name) for name in ("one", "two", "three")]
+        for n in range(6):
+            cancel(on, call(on, str(n)), str(n))
+        assert [icon.names().count("CallCreated") for icon in icons] == [2, 2, 2]
+
     def test_what_begins_while_one_is_away_goes_to_the_others(self):
         on = alone()
         one, two = Icon(on, "one"), Icon(on, "two")

@@ -131,6 +131,21 @@ def test_without_a_dn_it_opens_a_reporting_session(capsys: pytest.CaptureFixture
     assert [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()] == ["EventRinging"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "pairs"),
+    [
+        ([], ()),
+        (["--session", "icon"], (("SessionId", "icon"),)),
+        (["--session", "icon", "--after", "1" * 16], (("SessionId", "icon"), ("SequenceId", "1" * 16))),
+    ],
+)
+def test_a_session_with_a_name_goes_on_where_it_was(
+    arguments: list[str], pairs: tuple[tuple[str, str], ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, received = drive(["--json", *arguments])
+    assert received[0].pairs(Attribute.Extensions) == pairs
+
+
 def test_a_role_that_the_port_refuses_is_followed_by_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     status, received = drive(["--dn", "1001"], refuse_roles=("monitor",))
     assert status == 1
