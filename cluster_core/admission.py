@@ -15,21 +15,28 @@ from tlib_proto import Hello
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """A client that may stay: its role, whether it has proved who it is, the ranges of its rights."""
+    """A client that may stay: its role, whether it has proved who it is, the ranges of its rights, and the node that it
+    is of if it belongs to the cluster itself.
+    """
 
     role: ClientRole
     proven: bool
     ranges: tuple[str, ...]
+    node: str = ""
 
 
 class Admission:
-    """Reads a Hello against the port, the configuration and its proof; refuses it with EventError and the reason."""
+    """Reads a Hello against the port, the configuration and its proof; refuses it with EventError and the reason.
+
+    Of the nodes in `cut` nothing is let in; peers are the links' to refuse.
+    """
 
     def __init__(self, core: Core, edge: Edge) -> None:
         self._core = core
         self._edge = edge
         self._by_name = {client.name: client for client in core.settings.clients}
         self._proofs: dict[tuple[str, str], bool] = {}
+        self.cut: dict[str, None] = {}
 
     def admit(self, now: int, conn: int, hello: Hello, out: list[AnyOutput]) -> Admitted | None:
         """Whether a client may stay; None when not: it was told, and its stream closed."""
@@ -39,10 +46,14 @@ class Admission:
         if role is None or role not in LISTENER_ROLES[stream.listener]:
             self._refuse(now, conn, Condition.ROLE_NOT_HERE, out, role=hello.role, port=stream.listener)
             return None
-        if role is ClientRole.PEER or (hello.secret and known is None):
+        of_cluster = role is ClientRole.PEER or bool(hello.secret and known is None)
+        if of_cluster:
             proven = self._is_ours(hello.secret)
             if not proven:
                 self._unproven(now, conn, hello.application, out)
+                return None
+            if hello.node in self.cut and role is not ClientRole.PEER:
+                self._refuse(now, conn, Condition.LINK_REFUSED, out)
                 return None
         else:
             proven = self._proves(known, hello.secret)
@@ -56,7 +67,7 @@ class Admission:
                 self._refuse(now, conn, Condition.ROLE_NOT_HERE, out, role=hello.role, port=stream.listener)
                 return None
         self._edge.doors.accepted(conn)
-        return Admitted(role, proven, () if known is None else known.dns)
+        return Admitted(role, proven, () if known is None else known.dns, hello.node if of_cluster else "")
 
     def _is_ours(self, secret: str) -> bool:
         ours = self._core.settings.link_secret

@@ -117,7 +117,9 @@ class Clients:
         if client is None:
             session_id = self._core.ids.session_id()
             role, proven = admitted.role, admitted.proven
-            client = Client(conn, listener, hello.application, role, proven, admitted.ranges, session_id)
+            client = Client(
+                conn, listener, hello.application, role, proven, admitted.ranges, session_id, admitted.node
+            )
             client.resumable = self._may_resume(client, hello)
             client.from_number = self._edge.stamps.number
         else:
@@ -241,6 +243,16 @@ class Clients:
         if client.bulk:
             del self._bulk[before]
             self._bulk[conn] = client
+
+    def cut(self, now: int, node: str, down: bool, out: list[AnyOutput]) -> None:
+        """An operator cuts what comes from another node, but for its link, or mends it."""
+        if not down:
+            self._admission.cut.pop(node, None)
+            return
+        self._admission.cut[node] = None
+        for conn, client in list(self.table.items()):
+            if client.node == node and client.role is not ClientRole.PEER:
+                self._edge.close(now, conn, "cut by an operator", out)
 
     def disconnect_all(self, now: int, out: list[AnyOutput]) -> None:
         """The node stops: every client is told so before its stream is closed; peers know it by other ways.

@@ -192,7 +192,7 @@ class ClusterNode:
             "offers": len(sc.talk) + len(sc.making) + len(sc.early),
             "transfers": len(sc.transfers) + len(sc.consult),
             "watches": len(sc.subscriptions),
-            "asked": len(sc.control) + len(sc.registrar) + len(sc.passing) + len(sc.forwarding),
+            "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),
             "requests": len(self._requests),
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
@@ -237,6 +237,8 @@ class ClusterNode:
         if given.command == "link" and len(given.arguments) == 2 and given.arguments[1] in ("up", "down"):
             peer, state = given.arguments
             if self.t_controller.links.cut(now, peer, state == "down", out):
+                self.smart_proxy.cut(now, peer, state == "down", out)
+                self._clients.cut(now, peer, state == "down", out)
                 return
         elif given.command == "stop":
             self.smart_proxy.stop(now, out)

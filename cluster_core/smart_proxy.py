@@ -25,12 +25,13 @@ from tlib_proto import Attribute, Hello, Message, MessageType
 class Upstream:
     """One T-Controller, as its client: the connection, and which DNs it named since it was last asked for all."""
 
-    __slots__ = ("conn", "member", "name", "named", "synchronised")
+    __slots__ = ("conn", "cut", "member", "name", "named", "synchronised")
 
     def __init__(self, name: str, member: MemberSettings) -> None:
         self.name = name
         self.member = member
         self.conn = 0
+        self.cut = False
         self.named: dict[str, None] | None = None
         self.synchronised = False
 
@@ -69,6 +70,17 @@ class SmartProxy:
             if upstream.conn:
                 self._edge.close(now, upstream.conn, "the node stops", out)
 
+    def cut(self, now: int, name: str, down: bool, out: list[AnyOutput]) -> None:
+        """An operator cuts the way to a T-Controller, or mends it."""
+        upstream = self.upstreams[name]
+        upstream.cut = down
+        if down:
+            self._edge.close(now, upstream.conn, "cut by an operator", out)
+            self._hide(now, upstream, out)
+            self._core.arm("upstream", name, None)
+        else:
+            self._dial(upstream, out)
+
     def dial_timeout(self, now: int, name: str, out: list[AnyOutput]) -> None:
         """Time to connect again."""
         self._dial(self.upstreams[name], out)
@@ -84,9 +96,7 @@ class SmartProxy:
         upstream = self._upstream(conn)
         if upstream is None:
             return
-        upstream.conn, upstream.named, upstream.synchronised = 0, None, False
-        dns = [dn for source in self._sources(upstream.name) for dn in self.follower.following(source)]
-        self._change(now, dns, lambda: [self.follower.lost(s) for s in self._sources(upstream.name)], out)
+        self._hide(now, upstream, out)
         if not self._stopped:
             self._core.arm("upstream", upstream.name, now + self._core.limits.link_redial_us)
 
@@ -132,8 +142,13 @@ class SmartProxy:
             view.in_service = True
         return view
 
+    def _hide(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
+        upstream.conn, upstream.named, upstream.synchronised = 0, None, False
+        dns = [dn for source in self._sources(upstream.name) for dn in self.follower.following(source)]
+        self._change(now, dns, lambda: [self.follower.lost(s) for s in self._sources(upstream.name)], out)
+
     def _dial(self, upstream: Upstream, out: list[AnyOutput]) -> None:
-        if self._stopped or upstream.conn:
+        if self._stopped or upstream.cut or upstream.conn:
             return
         hello = Hello(
             application=f"SmartProxy@{self._core.name}",

@@ -247,7 +247,9 @@ class Cluster:
         }
 
     def link(self, a: str, b: str, state: str) -> str:
-        """Cut or restore the link between two nodes; returns what is wrong with the request."""
+        """Cut or restore what joins two nodes, links and Smart Proxy's connections; returns what is wrong with the
+        request.
+        """
         for name in (a, b):
             if name not in self._members:
                 return f"no node {name!r} here; there are {', '.join(self._members)}"

@@ -1,4 +1,4 @@
-"""`refserver link --control ADDR n1 n2 down|up`: cuts a link of a running server, or restores it."""
+"""`refserver link --control ADDR n1 n2 down|up`: cuts what joins two nodes of a running server, or restores it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from refserver.addresses import split_address
 def main(argv: list[str]) -> int:
     """Returns 0 when the server did it, 1 when it refused or could not be reached, 2 for a wrong address."""
     parser = argparse.ArgumentParser(
-        prog="refserver link", description="Cut a link between two nodes, or restore it."
+        prog="refserver link",
+        description="Cut what joins two nodes, or restore it: the link of their T-Controllers, and the connections of "
+        "each one's Smart Proxy to the other's T-Controller. SIP, clients and the coordinator are not cut.",
     )
     parser.add_argument(
         "--control", required=True, metavar="HOST:PORT", help="`control` in the server's ready line"

@@ -51,7 +51,9 @@ def test_a_cut_hides_what_the_other_node_owns_and_its_return_shows_it_with_what_
             conn_id = await routed(cluster)
             await phone.wait_for(Kind.ESTABLISHED)
             await near.wait_for(M.EventEstablished, dn="1002", conn_id=conn_id)
+            await monitor.wait_for(M.EventEstablished, dn="1002", conn_id=conn_id)
             near.unread()
+            monitor.unread()
 
             await cut(cluster)
             await far.wait_for(M.EventDNOutOfService, dn="1002")
@@ -61,16 +63,14 @@ def test_a_cut_hides_what_the_other_node_owns_and_its_return_shows_it_with_what_
             assert not [m for m in near.unread() if m.id in (M.EventDNOutOfService, M.EventReleased)]
             assert phone.calls
             await near.agent_set_not_ready("1002")
-            # Smart Proxy has connections of its own, which are no link: its monitors see on.
-            monitor.unread()
-            await near.agent_set_ready("1002")
-            await monitor.wait_for(M.EventAgentReady, dn="1002")
-            assert not [m for m in monitor.unread() if m.id == M.EventDNOutOfService]
-            await near.agent_set_not_ready("1002")
+            # Smart Proxy's connections are cut with the link: its monitors see no more than the desktops.
+            await monitor.wait_for(M.EventDNOutOfService, dn="1002")
+            assert not [m for m in monitor.unread() if m.id == M.EventAgentNotReady]
 
             await mended(cluster)
-            await far.wait_for(M.EventDNBackInService, dn="1002")
-            await far.wait_for(M.EventAgentNotReady, dn="1002")
+            for client in (far, monitor):
+                await client.wait_for(M.EventDNBackInService, dn="1002")
+                await client.wait_for(M.EventAgentNotReady, dn="1002")
             await views_are_equal(cluster, "1001", "1002")
             view = await cluster.view("n1", "1002")
             assert view["source"] == "n2"

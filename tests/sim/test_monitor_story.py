@@ -2,6 +2,7 @@
 
 import pytest
 
+from cluster_core.inputs import Operator
 from tests.sim.actors import Client, Phone
 from tests.sim.cluster import Cluster
 from tests.sim.world import SECOND
@@ -156,3 +157,47 @@ def test_a_call_that_an_owner_gave_up_and_its_node_tells_on_is_shown_again(clust
     assert "Released" in monitor.names("1002"), "its membership is over, and the owner says so"
     assert [call.state for call in monitor.pictures["1002"].calls.values()] == [PartyState.Alerting]
     cluster.clients_agree()
+
+
+@pytest.mark.parametrize("told", [("n1", "n2"), ("n1",), ("n2",)], ids=["both", "the monitor's", "the owner's"])
+def test_what_an_operator_cuts_is_cut_for_monitors_too_until_it_is_mended(cluster: Cluster, told: tuple[str]) -> None:
+    cluster.phone("1002", "n2")
+    near, far = cluster.monitor("n1", "1002"), cluster.monitor("n3", "1002")
+    desktop = cluster.desktop("n2", "1002")
+
+    def link(state: str) -> None:
+        for node in told:
+            cluster.hosts[node].give(Operator("link", ("n1" if node == "n2" else "n2", state)))
+
+    link("down")
+    cluster.settle(3 * SECOND)
+    assert not near.pictures["1002"].in_service
+    assert far.pictures["1002"].in_service
+    assert not cluster.hosts["n1"].node.status()["smart_proxy_synchronised"]
+    desktop.ask(M.RequestAgentLogin, ThisDN="1002", AgentID="a2")
+    cluster.settle(3 * SECOND)
+    assert (near.pictures["1002"].agent_id, far.pictures["1002"].agent_id) == ("", "a2")
+    link("up")
+    cluster.settle(3 * SECOND)
+    assert near.pictures["1002"].in_service
+    assert near.names("1002").count("DNBackInService") == 1
+    assert near.pictures["1002"].agent_id == "a2"
+    assert all(host.node.status()["smart_proxy_synchronised"] for host in cluster.hosts.values())
+    cluster.check()
+
+
+def test_a_connection_that_is_being_made_is_cut_and_mended_as_well(cluster: Cluster) -> None:
+    cluster.phone("1002", "n2")
+    monitor = cluster.monitor("n1", "1002")
+    cluster.world.cut("n1", "n2")
+    cluster.world.until(lambda: not monitor.pictures["1002"].in_service)
+    cluster.world.heal("n1", "n2")
+    # The nodes try again after half a second, and the operator comes between the attempt and its success.
+    proxy = cluster.hosts["n1"].node.smart_proxy
+    cluster.world.until(lambda: proxy.upstreams["n2"].conn)
+    for state in ("down", "down", "up", "up"):
+        cluster.hosts["n1"].give(Operator("link", ("n2", state)))
+    cluster.settle(3 * SECOND)
+    assert monitor.pictures["1002"].in_service
+    assert cluster.connected()
+    cluster.check()
