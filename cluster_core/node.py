@@ -192,7 +192,7 @@ class ClusterNode:
             "offers": len(sc.talk) + len(sc.making) + len(sc.early),
             "transfers": len(sc.transfers) + len(sc.consult),
             "watches": len(sc.subscriptions),
-            "asked": len(sc.control) + len(sc.registrar) + len(sc.passing),
+            "asked": len(sc.control) + len(sc.registrar) + len(sc.passing) + len(sc.forwarding),
             "requests": len(self._requests),
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
