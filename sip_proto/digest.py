@@ -84,7 +84,7 @@ class Challenger:
     """The server's side of one realm: makes nonces that expire by themselves and sees through replays (ours).
 
     A nonce carries its expiry and a keyed hash, so none is stored until it is used; then its highest
-    count is. `algorithms` are offered and taken in this order, `qop` holds "auth", "auth-int" or both.
+    count is, 0 for the one response without qop that it serves. `algorithms` are offered and taken in this order, `qop` holds "auth", "auth-int" or both.
     """
 
     __slots__ = ("_counter", "_floor", "_key", "_limit", "_used", "algorithms", "qop", "realm", "ttl_us")
@@ -228,7 +228,8 @@ class Challenger:
                 oldest = next(iter(self._used))
                 del self._used[oldest]
                 self._floor = max(self._floor, int(oldest[:16], 16))
-        elif count and count <= last:
+        elif count <= last:
+            # Without a count every response looks like the one before: a nonce serves one such.
             return False
         self._used[nonce] = count
         return True

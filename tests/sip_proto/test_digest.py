@@ -79,8 +79,29 @@ def test_proxy_credentials_and_the_old_form_without_qop_are_taken() -> None:
     assert credentials[0] == "Proxy-Authorization"
     assert "qop" not in credentials[1]
     assert 'opaque="o"' in credentials[1]
-    for _ in range(2):
-        assert judge.check(1, register(credentials), password_of).outcome is Outcome.OK
+    assert judge.check(1, register(credentials), password_of).outcome is Outcome.OK
+
+
+def test_a_nonce_serves_one_response_without_qop() -> None:
+    judge = Challenger(b"s", "r")
+    for at in range(2):
+        name, value = judge.challenge(at, stale=at > 0)
+        without = asked((name, value.replace(', qop="auth"', "")))
+        assert "qop" not in without[1]
+        assert judge.check(at, register(without), password_of) == (Outcome.OK, "1001")
+        # Whoever heard it learns nothing by saying it again.
+        assert judge.check(at, register(without), password_of) == (Outcome.STALE, "1001")
+
+
+def test_a_response_without_qop_does_not_set_the_count_back() -> None:
+    judge = Challenger(b"s", "r")
+    name, value = judge.challenge(0)
+    counted = asked((name, value), nc=7)
+    without = asked((name, value.replace(', qop="auth"', "")))
+    assert judge.check(1, register(counted), password_of).outcome is Outcome.OK
+    assert judge.check(1, register(without), password_of).outcome is Outcome.STALE
+    assert judge.check(1, register(counted), password_of).outcome is Outcome.STALE
+    assert judge.check(1, register(asked((name, value), nc=8)), password_of).outcome is Outcome.OK
 
 
 @pytest.mark.parametrize(
