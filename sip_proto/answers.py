@@ -1,7 +1,7 @@
 """What the program answers to calls and offers of peers: 1xx with their PRACK, 2xx with their ACK, refusals (RFC 3261
 sections 13.3 and 14.2, RFC 3262 section 3, RFC 3311 section 5.2)."""
 
-from sip_proto.build import Headers, check_texts, has_header, header_lines
+from sip_proto.build import Headers, check_texts, has_header, header_lines, response_bytes
 from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, PROVISIONAL_TIMER
 from sip_proto.dialog import Accepted, Leg
 from sip_proto.errors import LocalError
@@ -87,14 +87,26 @@ class AnswerSide(CallerSide):
     def reject(
         self, now: int, leg: int, status: int, out: list[Output], *, reason: str = "", headers: Headers = ()
     ) -> None:
-        """Answer the INVITE with a 300 to 699; the leg is gone (RFC 3261 section 13.3.1.3)."""
+        """Answer the INVITE with a 300 to 699; the leg is gone (RFC 3261 section 13.3.1.3).
+
+        A 401 or 407 is sent once for each copy of the INVITE and waits for no ACK (section 26.3.2.4).
+        """
         _check_status(status, 300, 699)
         found, tx = self._unanswered(leg, LegInput.REJECT)
         check_texts(reason)
         extra = header_lines(headers)
         self._refuse_pending(now, found, out)
         self._drop_leg(found, out)
-        self._answer(now, tx, status, out, reason, extra)
+        if status in (401, 407):
+            # Whoever has proven nothing may be somebody else than it says: no more goes there than came.
+            if tx.data.startswith(b"SIP/2.0 100 "):
+                # No answer had a tag yet: each copy of the INVITE gets the same one.
+                tx.to = tx.to.removesuffix(found.dialog.local_tag) + self._ids.tag_of("|".join(tx.key))
+            data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line)
+            self._send(now, tx.hop(), data, out)
+            self._tx.drop(tx)
+        else:
+            self._answer(now, tx, status, out, reason, extra)
 
     def respond(
         self,

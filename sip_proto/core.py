@@ -354,8 +354,8 @@ class Core:
     ) -> bytes:
         data = tx.data = response_bytes(status, reason, tx.head, tx.to, extra + self._server_line, body, content_type)
         event = Input.PROVISIONAL if status < 200 else Input.SUCCESS if status < 300 else Input.FAILURE
-        if status >= 200 and tx.method != "INVITE":
-            # A phone that repeats its CSeq number in a new request means no loop.
+        if tx.method != "INVITE" and (status >= 300 or (status >= 200 and tx.method == "REGISTER")):
+            # A phone that repeats the CSeq number of what was refused means no loop; registrars look at it themselves.
             self._tx.forget_merge(tx)
         elif status >= 300 and (leg := self._legs.get(tx.leg)) is not None:
             leg.refused = tx.handle

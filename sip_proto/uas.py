@@ -1,6 +1,8 @@
 """The callee's half of an Endpoint: requests of peers, told or answered (RFC 3261 sections 8.2, 9.2, 13.3, 14.2,
 15.1.2, RFC 3262 section 3, RFC 3311 section 5.2)."""
 
+import re
+
 from sip_proto.answers import AnswerSide
 from sip_proto.build import header_lines, readable_via, response_bytes, response_head
 from sip_proto.core import PROVISIONAL_TIMER
@@ -9,7 +11,7 @@ from sip_proto.errors import ParseError
 from sip_proto.fields import RACK
 from sip_proto.flows import Hop
 from sip_proto.headers import response_address
-from sip_proto.message import Request
+from sip_proto.message import METHODS, Request
 from sip_proto.records import (
     Acked,
     Cancelled,
@@ -29,6 +31,8 @@ from sip_proto.tables_session import OfferInput, OfferState
 from sip_proto.transactions import Key, ServerTransaction
 from sip_proto.validate import Rejection, validate
 
+# In a To that may not be readable.
+_TAG = re.compile(r";[ \t]*tag[ \t]*=", re.I)
 _UNKNOWN_CALL = Rejection(481, "Call/Transaction Does Not Exist")
 _MERGED = Rejection(482, "Loop Detected")
 _PENDING = Rejection(491, "Request Pending")
@@ -36,6 +40,8 @@ _FULL = Rejection(503, "Service Unavailable", (("Retry-After", "5"),))
 _NO_SUCH_PROVISIONAL = Rejection(481, "No Such Provisional Response")
 # Requests whose body describes the session.
 _SESSION = ("INVITE", "UPDATE", "PRACK")
+# A CANCEL of these is answered and changes nothing (RFC 3261 section 9.2).
+_CANNOT_CANCEL = sorted(METHODS - {"INVITE", "ACK", "CANCEL"})
 _OVER = (LegState.CLOSING, LegState.CANCELLING)
 # An INVITE is in progress: ours, the peer's.
 _CALLING = (LegState.OUTGOING, LegState.PROCEEDING, LegState.ANSWERED)
@@ -65,11 +71,13 @@ class CalleeSide(AnswerSide):
         if branch[:7].lower() != "z9hg4bk" or len(branch) == 7:
             # A peer of RFC 2543, or one that writes the cookie alone: everything that told its transactions apart
             # (RFC 3261 section 17.2.3).
-            branch = f"{request.call_id}|{request.cseq[0]}|{request.from_.tag}|{request.get('Via')}"
-        key = (branch, via.sent_by, "INVITE" if method == "ACK" or method == "CANCEL" else method)
+            parts = (request.uri, request.call_id, str(request.cseq[0]), request.from_.tag, request.get("Via") or "")
+            branch = "|".join(parts)
+        sent_by = via.sent_by.lower()
+        key = (branch, sent_by, "INVITE" if method == "ACK" or method == "CANCEL" else method)
         tx = self._tx.servers.get(key)
         if method == "CANCEL":
-            self._got_cancel(now, origin, request, (branch, via.sent_by, "CANCEL"), tx, out)
+            self._got_cancel(now, origin, request, (branch, sent_by, "CANCEL"), tx, out)
             return
         if tx is not None:
             if self._tx.step(now, tx, Input.ACK if method == "ACK" else Input.REQUEST, out):
@@ -159,7 +167,10 @@ class CalleeSide(AnswerSide):
         tx.transport = origin.transport
         tx.flow = origin.flow
         if invite and trying:
-            tx.data = f"SIP/2.0 100 Trying\r\n{head}To: {to}\r\nContent-Length: 0\r\n\r\n".encode(
+            # The caller measures the way here and back by it (section 8.2.6.1).
+            sent_at = request.get("Timestamp")
+            more = "" if sent_at is None else f"Timestamp: {sent_at}\r\n"
+            tx.data = f"SIP/2.0 100 Trying\r\n{head}To: {to}\r\n{more}Content-Length: 0\r\n\r\n".encode(
                 "utf-8", "surrogateescape"
             )
         self._tx.start(now, tx, out, quiet=not trying)
@@ -340,6 +351,9 @@ class CalleeSide(AnswerSide):
             self._tx.step(now, own, Input.REQUEST, out)
             return
         if tx is None:
+            others = (self._tx.servers.get((*key[:2], method)) for method in _CANNOT_CANCEL)
+            tx = next((other for other in others if other is not None), None)
+        if tx is None:
             self._refuse(now, origin, request, _UNKNOWN_CALL, out)
             return
         # A transaction of its own: a copy that comes when the INVITE is long over gets the same answer. Not even a
@@ -418,7 +432,7 @@ class CalleeSide(AnswerSide):
         if request.method != "ACK":
             to = request.get("To") or ""
             known = request._to
-            if not (known.tag if known is not None else "tag=" in to):
+            if not (known.tag if known is not None else _TAG.search(to)):
                 to += f";tag={self._ids.tag_of(request.get('Via') or '')}"
             via = readable_via(request)
             hop = origin

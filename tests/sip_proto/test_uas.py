@@ -21,6 +21,7 @@ from sip_proto import (
     Request,
     Requested,
     Transmit,
+    parse,
 )
 from tests.sip_proto.alone import Alone, Called, requests, responses, sent
 from tests.sip_proto.pair import A, B
@@ -288,11 +289,83 @@ def test_a_request_that_the_program_never_answers_is_forgotten() -> None:
 def test_the_same_request_by_two_ways_is_a_loop() -> None:
     called = Called()
     assert responses(called.hear(request_bytes(branch="z9hG4bKother"))) == [482]
+    for status, again in ((200, [482]), (486, [])):
+        alone = Alone()
+        (asked,) = alone.hear(request_bytes("MESSAGE", contact=""))
+        assert isinstance(asked, Requested)
+        alone.do(lambda now, out: alone.end.respond(now, asked.handle, status, out))  # noqa: B023
+        assert responses(alone.hear(request_bytes("MESSAGE", branch="z9hG4bKother", contact=""))) == again
+        alone.wait(33_000_000)
+        assert responses(alone.hear(request_bytes("MESSAGE", branch="z9hG4bKthird", contact=""))) == []
     alone = Alone()
     (asked,) = alone.hear(request_bytes("REGISTER"))
     assert isinstance(asked, Requested)
     alone.do(lambda now, out: alone.end.respond(now, asked.handle, 200, out))
     assert isinstance(alone.hear(request_bytes("REGISTER", branch="z9hG4bKother"))[0], Requested)
+
+
+def test_a_challenged_invite_is_answered_once_a_copy_and_leaves_nothing() -> None:
+    for status in (401, 407):
+        alone = Alone()
+        answers = []
+        for _ in range(2):
+            _, invited = alone.hear(request_bytes())
+            assert isinstance(invited, Invited)
+            out = alone.do(lambda now, out: alone.end.reject(now, invited.leg, status, out))  # noqa: B023
+            assert responses(out) == [status]
+            answers.append(out)
+            assert alone.end.idle()
+            assert alone.wait(60_000_000) == []
+        assert answers[0] == answers[1]
+        assert isinstance(answers[0][0], Transmit)
+        to = parse(answers[0][0].data).get("To") or ""
+        assert alone.hear(request_bytes("ACK", to=to)) == []
+
+
+def test_a_challenge_after_ringing_keeps_its_tag() -> None:
+    called = Called()
+    tag = called.ring().to.tag
+    out = called.do(lambda now, out: called.end.reject(now, called.leg, 401, out))
+    refused = [parse(record.data) for record in out if isinstance(record, Transmit)]
+    assert [answer.to.tag for answer in refused] == [tag]
+
+
+def test_a_trying_repeats_the_timestamp() -> None:
+    trying, _ = Alone().hear(request_bytes(more="Timestamp: 54.1\r\n"))
+    assert isinstance(trying, Transmit)
+    assert b"\r\nTimestamp: 54.1\r\n" in trying.data
+
+
+def test_a_cancel_of_another_request_is_answered_and_changes_nothing() -> None:
+    alone = Alone()
+    (asked,) = alone.hear(request_bytes("MESSAGE", contact=""))
+    assert isinstance(asked, Requested)
+    assert responses(alone.hear(request_bytes("CANCEL", contact=""))) == [200]
+    assert responses(alone.do(lambda now, out: alone.end.respond(now, asked.handle, 202, out))) == [202]
+    assert responses(Alone().hear(request_bytes("CANCEL", contact=""))) == [481]
+
+
+def test_old_peers_tell_requests_apart_by_their_uri_too() -> None:
+    alone = Alone()
+    old = "SIP/2.0/UDP 192.0.2.1"
+    assert len(alone.hear(request_bytes(via=old))) == 2
+    assert len(alone.hear(request_bytes(via=old))) == 1
+    other = request_bytes(via=old).replace(b"INVITE sip:bob@", b"INVITE sip:carol@", 1)
+    assert responses(alone.hear(other)) == [482]
+
+
+def test_the_host_of_a_via_is_read_without_case() -> None:
+    alone = Alone()
+    assert len(alone.hear(request_bytes(via="SIP/2.0/UDP Phone.Example;branch=z9hG4bKa"))) == 2
+    assert responses(alone.hear(request_bytes(via="SIP/2.0/UDP phone.example;branch=z9hG4bKa"))) == [100]
+
+
+def test_a_refusal_has_a_tag_where_another_parameter_ends_so() -> None:
+    for to, tags in (("<sip:b@h>;mytag=1", 1), ("<sip:b@h> ; tag = 1", 0), ("<sip:b@h;tag=1", 0)):
+        out = Alone().hear(request_bytes(to=to, more="oops\r\n"))
+        assert isinstance(out[0], Transmit)
+        line = next(line for line in out[0].data.decode().split("\r\n") if line.startswith("To:"))
+        assert line.removeprefix(f"To: {to}").count(";tag=") == tags
 
 
 def test_a_broken_request_is_refused_by_its_via_and_a_broken_ack_dropped() -> None:
