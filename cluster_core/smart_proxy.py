@@ -209,8 +209,10 @@ class SmartProxy:
         # a T-Event names no node: the call's ConnID does
         node = self._nodes.get(node_of(message.number(Attribute.ConnID)), upstream.name)
         conns = self._watch.watchers(dn)
-        # What the event does not change of the view, because another source speaks too, its receivers are shown.
-        shown = self.view(dn) if conns and len(self.follower.sources(dn)) > 1 else None
+        # An event that another source overrules must be followed by what the view is now. Of a node's own DNs, which
+        # have many calls, no source speaks for another's.
+        several = len(self.follower.sources(dn)) > 1 and not self._watch.is_node_dn(dn)
+        shown = self.view(dn) if conns and several else None
         verdict = self.follower.event(dn, source, epoch, 0, seq, message, node)
         if verdict is Verdict.ACCEPTED:
             kept = {
