@@ -14,8 +14,8 @@ from sip_proto.message import Response
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Name and password for one realm; `hosts`, unless empty, are the IP literals that may ask for it. A realm of ""
-    stands for every realm that has no account of its own, and needs hosts."""
+    """Name and password for one realm; `hosts`, unless empty, are the IP literals that may ask for it. Of two accounts
+    for a realm the one that names the host counts; a realm of "" stands for every other realm of its hosts."""
 
     realm: str
     username: str
@@ -36,9 +36,10 @@ class _Known:
     """The challenge of a realm that was answered last: how often its nonce was used, how often since the challenge, how
     many before it were stale."""
 
-    __slots__ = ("challenge", "count", "stales", "uses")
+    __slots__ = ("account", "challenge", "count", "stales", "uses")
 
-    def __init__(self, challenge: dict[str, str], stales: int, before: "_Known | None") -> None:
+    def __init__(self, account: Account, challenge: dict[str, str], stales: int, before: "_Known | None") -> None:
+        self.account = account
         self.challenge = challenge
         self.stales = stales
         self.uses = 0
@@ -46,47 +47,49 @@ class _Known:
         same = before is not None and before.challenge["nonce"] == challenge["nonce"]
         self.count: int = before.count if before is not None and same else 0
 
-    def value(self, account: Account, method: str, uri: str, body: bytes, cnonce: str) -> str:
+    def value(self, method: str, uri: str, body: bytes, cnonce: str) -> str:
         """The header value for the next request."""
         self.count += 1
         self.uses += 1
+        account = self.account
         return credentials(
             self.challenge, method, uri, account.username, account.password, cnonce, self.count, body
         )
 
 
 class _Accounts:
-    """Accounts by realm, and what of a response they can answer."""
+    """Accounts by realm and host, "" for any host, and what of a response they can answer."""
 
-    __slots__ = ("_algorithms", "_by_realm")
+    __slots__ = ("_algorithms", "_by_place")
 
     def __init__(self, accounts: Sequence[Account], algorithms: Sequence[str]) -> None:
-        self._by_realm = {account.realm: account for account in accounts}
-        if len(self._by_realm) != len(accounts):
-            raise LocalError("a realm has more than one account")
-        if "" in self._by_realm and not self._by_realm[""].hosts:
+        self._by_place: dict[tuple[str, str], Account] = {}
+        for account in accounts:
+            for host in account.hosts or ("",):
+                if (account.realm, host) in self._by_place:
+                    raise LocalError("a realm has more than one account")
+                self._by_place[account.realm, host] = account
+        if ("", "") in self._by_place:
             raise LocalError("an account for every realm names its hosts")
         self._algorithms = known_algorithms(algorithms)
 
-    def of(self, realm: str) -> Account | None:
-        """The account for a realm."""
-        return self._by_realm.get(realm) or self._by_realm.get("")
+    def _of(self, realm: str, host: str) -> Account | None:
+        found = self._by_place
+        return found.get((realm, host)) or found.get((realm, "")) or found.get(("", host))
 
-    def challenges(self, response: Response, host: str) -> Iterator[tuple[str, str, dict[str, str]]]:
-        """The header to answer by, realm and challenge of each realm that may ask, by the first algorithm that we
+    def challenges(self, response: Response, host: str) -> Iterator[tuple[str, Account, dict[str, str]]]:
+        """The header to answer by, account and challenge of each realm that may ask, by the first algorithm that we
         use."""
         proxy = response.status == 407
         header = "Proxy-Authorization" if proxy else "Authorization"
         seen: set[str] = set()
         for challenge in challenges_of(response, "Proxy-Authenticate" if proxy else "WWW-Authenticate"):
             realm = challenge.get("realm", "")
-            account = self.of(realm)
+            account = self._of(realm, host)
             if account is None or realm in seen or challenge["algorithm"] not in self._algorithms:
                 continue
-            if account.hosts and host not in account.hosts:
-                continue
             seen.add(realm)
-            yield header, realm, challenge
+            yield header, account, challenge
 
 
 class Credentials:
@@ -110,7 +113,8 @@ class Credentials:
         A challenge after the first use of a nonce means a wrong password, unless it says stale.
         """
         worth = False
-        for header, realm, challenge in self._accounts.challenges(response, host):
+        for header, account, challenge in self._accounts.challenges(response, host):
+            realm = challenge.get("realm", "")
             known = self._known.pop((header, realm), None)
             stales = 0
             if known is not None and known.uses == 1:
@@ -118,7 +122,7 @@ class Credentials:
                 if not _is_stale(challenge) or stales > _STALES:
                     # Refused; the next request starts afresh.
                     continue
-            self._known[header, realm] = _Known(challenge, stales, known)
+            self._known[header, realm] = _Known(account, challenge, stales, known)
             worth = True
         return worth
 
@@ -126,10 +130,8 @@ class Credentials:
         """Header pairs with credentials for a request to `uri`, one for each realm that has asked (RFC 7616 section
         3.4)."""
         pairs: list[tuple[str, str]] = []
-        for (header, realm), known in self._known.items():
-            account = self._accounts.of(realm)
-            assert account is not None
-            pairs.append((header, known.value(account, method, uri, body, self._ids.token())))
+        for (header, _), known in self._known.items():
+            pairs.append((header, known.value(method, uri, body, self._ids.token())))
         return tuple(pairs)
 
 
@@ -171,7 +173,8 @@ class Keyring:
             return None
         answered = {(header, realm): nonce for header, realm, nonce in tries.answered}
         worth = False
-        for header, realm, challenge in self._accounts.challenges(response, host):
+        for header, account, challenge in self._accounts.challenges(response, host):
+            realm = challenge.get("realm", "")
             nonces = self._known.get(host, {})
             known = nonces.get((header, realm))
             before = answered.get((header, realm))
@@ -179,7 +182,7 @@ class Keyring:
                 if known is not None and known.challenge["nonce"] == before:
                     del nonces[header, realm]
                 continue
-            self._learn(host, (header, realm), _Known(challenge, 0, known))
+            self._learn(host, (header, realm), _Known(account, challenge, 0, known))
             answered[header, realm] = challenge["nonce"]
             worth = True
         if not worth:
@@ -190,10 +193,8 @@ class Keyring:
         """Header lines with credentials for a request to the IP literal `host`, one for each realm that has asked from
         there (RFC 7616 section 3.4)."""
         text = ""
-        for (header, realm), known in self._known.get(host, {}).items():
-            account = self._accounts.of(realm)
-            assert account is not None
-            text += f"{header}: {known.value(account, method, uri, body, self._ids.token())}\r\n"
+        for (header, _), known in self._known.get(host, {}).items():
+            text += f"{header}: {known.value(method, uri, body, self._ids.token())}\r\n"
         return text
 
     def _learn(self, host: str, place: tuple[str, str], known: _Known) -> None:

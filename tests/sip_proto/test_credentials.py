@@ -79,9 +79,18 @@ def test_the_first_challenge_of_a_realm_that_can_be_answered_is() -> None:
         assert verdict(judge, 1, given) is Outcome.OK
 
 
-def test_two_accounts_of_one_realm_are_the_callers_fault() -> None:
+@pytest.mark.parametrize("hosts", [(), (HOST, "192.0.2.8")])
+def test_two_accounts_of_one_realm_and_host_are_the_callers_fault(hosts: tuple[str, ...]) -> None:
     with pytest.raises(LocalError):
-        Credentials(b"c", [Account("r", "1", ""), Account("r", "2", "")])
+        Credentials(b"c", [Account("r", "1", "", hosts), Account("r", "2", "", hosts[:1])])
+
+
+def test_two_hosts_may_use_the_same_name_for_their_realm() -> None:
+    accounts = [Account("r", "1", "one", (HOST,)), Account("r", "2", "two", ("192.0.2.8",)), Account("r", "3", "three")]
+    for host, username in ((HOST, "1"), ("192.0.2.8", "2"), ("192.0.2.7", "3")):
+        given = Credentials(b"c", accounts)
+        assert given.challenged(response(Challenger(b"s", "r").challenge(0)), host)
+        assert f'username="{username}"' in given.headers("REGISTER", URI)[0][1]
 
 
 def test_an_account_for_every_realm_needs_hosts_and_comes_after_those_of_a_realm() -> None:
