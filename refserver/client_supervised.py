@@ -338,9 +338,10 @@ class Supervised(TLibraryFunctions):
             raise
 
     async def end_session(self) -> Message:
-        """Ends the reporting session, now and for ever."""
+        """Ends the reporting session, now and for ever; after ConnectionLost it is open again: ask again."""
+        answer = await super().end_session()
         self._session = None
-        return await super().end_session()
+        return answer
 
     @property
     def session_answer(self) -> Message | None:

@@ -145,6 +145,23 @@ def test_one_that_was_ended_is_not_opened_again() -> None:
     run(server, body)
 
 
+def test_an_end_that_is_lost_can_be_asked_for_again() -> None:
+    server = Server(answer("new"), answer("ended"), answer("resumed"), answer("ended"))
+
+    async def body(client: Supervised, first: object) -> None:
+        asked = asyncio.create_task(client.end_session())
+        while not asked.done():
+            server.cut()
+            await asyncio.sleep(0)
+        with pytest.raises(ConnectionLost):
+            await asked
+        server.answers[:] = [answer("resumed"), answer("ended")]
+        assert (await client.end_session()).id == M.EventACK
+        assert client.session_answer is None
+
+    run(server, body)
+
+
 def test_one_that_is_refused_leaves_the_one_that_is_there() -> None:
     server = Server(answer("new"), named(M.EventError, 0, ErrorCode=53), answer("resumed"))
 
