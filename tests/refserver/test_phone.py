@@ -127,6 +127,7 @@ def test_the_registration_is_refreshed_with_the_same_nonce_before_it_expires() -
             assert [await registrar.accepted.get() for _ in range(2)] == [1, 1]
             assert len(registrar.requests) == 3
             assert "nc=00000002" in (registrar.requests[2].get("Authorization") or "")
+            assert [request.cseq[0] for request in registrar.requests] == [1, 2, 3]
 
     run(body)
 

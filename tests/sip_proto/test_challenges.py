@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from sip_proto import (
     Account,
     Answered,
     Challenger,
+    Credentials,
     DialogChanged,
     DialogEnded,
     Endpoint,
@@ -27,6 +29,11 @@ from sip_proto import (
     Referred,
     Refreshed,
     RefreshRefused,
+    Register,
+    Registered,
+    Registration,
+    RegistrationOutput,
+    RegistrationSettings,
     RenewalRefused,
     Responded,
     Ringing,
@@ -506,6 +513,31 @@ def test_a_program_that_gives_its_own_credentials_hears_of_the_challenge() -> No
     assert as_request(asked).get_all("Authorization") == ['Digest realm="r", username="x"']
     (said,) = told(end.challenge(asked), Responded)
     assert said.response.status == 401  # type: ignore[attr-defined]
+
+
+def test_a_registration_leaves_challenges_to_the_endpoint_and_counts_on() -> None:
+    end = Guarded()
+    settings = RegistrationSettings("sip:192.0.2.1", "sip:bob@example.org", "sip:bob@192.0.2.2")
+    phone = Registration(settings, b"seed", Credentials(b"c", []))
+    numbers, counts = [], []
+    said: list[RegistrationOutput] = []
+    phone.register(end.now, said)
+    for _ in range(3):
+        (asked,) = [record for record in said if isinstance(record, Register)]
+        said.clear()
+        place = {"listener": "udp", "destination": A, "method": "REGISTER"} | msgspec.structs.asdict(asked)
+        data = last(end.do(lambda now, out, at=place: end.end.request(now, out, **at)))  # type: ignore[misc]
+        if end.judged(data) is Outcome.MISSING:
+            data = last(end.challenge(data))
+        numbers.append(as_request(data).cseq[0])
+        counts.append(count_of(data))
+        (answered,) = told(end.hear(response_to(data, 200, more="Expires: 60\r\n")), Responded)
+        phone.responded(end.now, asked.cseq, answered.response, A[0], said)  # type: ignore[attr-defined]
+        assert [type(record) for record in said] == [Registered]
+        said.clear()
+        end.wait(60 * SECOND)
+        phone.handle_timeout(end.now, said)
+    assert (numbers, counts) == ([2, 3, 4], ["00000001", "00000002", "00000003"])
 
 
 # What is not wanted any more does not go again.
