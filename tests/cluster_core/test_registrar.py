@@ -63,6 +63,21 @@ class TestChallenges:
         assert offered(refused) == ["SHA-256", "MD5"]
         assert len(refused.get_all("WWW-Authenticate")) == 2
 
+    def test_credentials_without_qop_that_somebody_heard_bind_no_other_phone(self) -> None:
+        alone = with_dns()
+        refused = register(alone, "1003")
+        plain = Response(401, "", refused.names, [value.replace(', qop="auth"', "") for value in refused.values])
+        line = credentials(plain, "1003", ["MD5"])
+        assert "qop" not in line
+        assert register(alone, "1003", line, cseq=2).status == 200
+        again = register(alone, "1003", line, at=STRANGER, call=7, cseq=3)
+        assert again.status == 401
+        assert "stale=true" in (again.get("WWW-Authenticate") or "")
+        # The phone itself has a new nonce to answer, and goes on.
+        renewed = register(alone, "1003", line, cseq=3)
+        plain = Response(401, "", renewed.names, [value.replace(', qop="auth"', "") for value in renewed.values])
+        assert register(alone, "1003", credentials(plain, "1003", ["MD5"]), cseq=4).status == 200
+
     @pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
     def test_a_phone_answers_the_challenge_that_it_knows(self, algorithm: str) -> None:
         alone = with_dns(BOTH)
