@@ -60,9 +60,16 @@ from sip_proto import (
     SubscriptionRenewed,
     Unanswerable,
 )
+from sip_proto.message import METHODS
 from tlib_proto import Attribute, Message, MessageType
 
 _ALLOW = (("Allow", ALLOW),)
+# What belongs into a call, or into a subscription that there is. Nobody is called because a stranger says so.
+_OUTSIDE = {
+    **dict.fromkeys(("BYE", "PRACK", "UPDATE", "INFO"), (481, "No Such Call")),
+    "NOTIFY": (489, "Bad Event"),
+    "REFER": (403, "No Call To Transfer"),
+}
 _SUPPORTED = ("Supported", ", ".join(("100rel", "timer", *SUPPORTED)))
 
 
@@ -220,19 +227,13 @@ class SessionController:
             self.passing.in_call(now, record)
         elif method == "MESSAGE":
             self.passing.message(now, record, out)
-        elif method == "REFER":
-            # Nobody is called because a stranger says so: a transfer is asked for in the call.
-            self._edge.sip.respond(now, record.handle, 403, self._edge.sip_out, reason="No Call To Transfer")
         elif method == "OPTIONS":
             events = ("Allow-Events", ", ".join(EVENTS))
             headers = (*_ALLOW, ("Accept", "application/sdp"), _SUPPORTED, events)
             self._edge.sip.respond(now, record.handle, 200, self._edge.sip_out, headers=headers)
-        elif method in ("INFO", "NOTIFY"):
-            # Outside of a call, or of a subscription that there is.
-            status, reason = (481, "No Such Call") if method == "INFO" else (489, "Bad Event")
-            self._edge.sip.respond(now, record.handle, status, self._edge.sip_out, reason=reason)
         else:
-            self._edge.sip.respond(now, record.handle, 405, self._edge.sip_out, headers=_ALLOW)
+            status, reason = _OUTSIDE.get(method, (405 if method in METHODS else 501, ""))
+            self._edge.sip.respond(now, record.handle, status, self._edge.sip_out, reason=reason, headers=_ALLOW)
 
     def _ringing(self, now: int, record: Ringing, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)

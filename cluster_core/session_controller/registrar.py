@@ -1,6 +1,7 @@
 """REGISTER: who is it, where is the phone, which node owns the DN (seed, SIP-based ownership; RFC 3261 section 10).
 
-An unknown DN is challenged and refused exactly as a known one with a wrong password: nobody learns which DNs exist.
+A DN that is unknown, or where no phone may register, is challenged and refused exactly as one with a password is that is
+given a wrong one: nobody learns which of these there are. A DN without a password takes whoever comes, and so it shows.
 """
 
 from __future__ import annotations
@@ -76,9 +77,11 @@ class Registrar:
         request = given.request
         dn = user_of(request.to.uri)
         known = None if dn is None else self._core.settings.dns.get(dn)
+        if known is not None and (known.type is not DnType.EXTENSION or known.contact != "*"):
+            known = None
         if not self.permits(now, given, known, out):
             return
-        if dn is None or known is None or known.type is not DnType.EXTENSION or known.contact != "*":
+        if dn is None or known is None:
             self._sip.respond(now, given.handle, 403, self._out, reason="Forbidden")
             return
         limits = self._core.limits

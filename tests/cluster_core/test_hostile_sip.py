@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from cluster_core.settings import ClientRole
+from sip_proto import parse
 from tests.cluster_core.alone import SDP, TRUNK, Alone
 from tlib_proto import Attribute, ErrorCode, MessageType
 
@@ -170,3 +171,16 @@ def test_a_call_for_which_sip_has_no_room_is_refused():
     made = router.ask(MessageType.RequestMakeCall, ThisDN="1001", OtherDN="1002")
     assert made.number(Attribute.ErrorCode) == ErrorCode.SERVICE_BUSY
     assert list(alone.node.session_controller.calls.calls) == [conn_id]
+
+
+@pytest.mark.parametrize(
+    ("method", "status"),
+    [("BYE", 481), ("PRACK", 481), ("UPDATE", 481), ("INFO", 481), ("NOTIFY", 489), ("REFER", 403)]
+    + [("PUBLISH", 405), ("FOO", 501), ("options", 501)],
+)
+def test_what_belongs_into_a_call_or_is_not_known_is_refused_for_what_it_is(method, status):
+    alone = Alone()
+    (line,) = alone.request(method, "sip:1001@n1", STRANGER)
+    assert line.startswith(f"SIP/2.0 {status} ")
+    refused = parse(alone.datagrams[-1][1])
+    assert method not in refused.elements("Allow") or status in (481, 403, 489)

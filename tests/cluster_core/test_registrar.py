@@ -231,3 +231,15 @@ Contact: {contact}"""
         )
         assert contacts_of(heard(alone, PHONE)) == ["<sip:a@198.51.100.1>;expires=3600"]
         assert len(alone.node.t_controller.bindings("1001")) == 1
+
+
+def test_where_no_phone_may_register_is_told_by_nothing_from_what_is_not_there() -> None:
+    fixed = DnSettings(dn="1006", type=DnType.EXTENSION, contact="sip:1006@203.0.113.1")
+    alone = with_dns(fixed)
+    for dn in ("1006", "8000", "pstn", "9999"):
+        challenge = register(alone, dn)
+        assert challenge.status == 401
+        for user in (dn, "1003"):
+            mine = credentials(challenge, user, offered(challenge), password="secret")
+            assert register(alone, dn, mine, call=alone.calls, cseq=2).status == 403
+            challenge = register(alone, dn)
