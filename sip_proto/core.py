@@ -55,7 +55,7 @@ class Core:
         self._by_dialog: dict[tuple[str, str], int] = {}
         self._last_handle = 0
         self._sent_by = {name: format_address(address) for name, address in settings.listeners.items()}
-        self._contacts = {name: f"<sip:{sent_by}>" for name, sent_by in self._sent_by.items()}
+        self._contacts: dict[tuple[str, str], str] = {}
         self._transports = dict.fromkeys(settings.listeners, "udp") | settings.transports
         for name, transport in settings.transports.items():
             if name not in settings.listeners or transport not in ("udp", "tcp", "tls"):
@@ -105,12 +105,14 @@ class Core:
         return f"SIP/2.0/{hop.transport.upper()} {self._sent_by[hop.listener]};branch={branch};rport"
 
     def _contact(self, hop: Hop, secure: bool = False) -> str:
-        if not hop.flow and not secure:
-            return self._contacts[hop.listener]
-        sent_by = self._sent_by[hop.listener]
-        if secure:
-            return f"<sips:{sent_by}>"
-        return f"<sip:{sent_by};transport={hop.transport}>"
+        # One text for all its calls.
+        kind = "sips" if secure else hop.transport if hop.flow else ""
+        found = self._contacts.get((hop.listener, kind))
+        if found is None:
+            sent_by = self._sent_by[hop.listener]
+            found = f"<sips:{sent_by}>" if secure else f"<sip:{sent_by}{f';transport={kind}' if kind else ''}>"
+            self._contacts[hop.listener, kind] = found
+        return found
 
     def _hop(self, listener: str, transport: str, destination: Address, flow: int, name: str = "") -> Hop:
         """Where the program's request goes; LocalError when it cannot (RFC 3261 section 18.1.1)."""
