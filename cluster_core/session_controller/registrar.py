@@ -1,7 +1,7 @@
 """REGISTER: who is it, where is the phone, which node owns the DN (seed, SIP-based ownership; RFC 3261 section 10).
 
-A DN that is unknown, or where no phone may register, is challenged and refused exactly as one with a password is that is
-given a wrong one: nobody learns which of these there are. A DN without a password takes whoever comes, and so it shows.
+A DN that is unknown, or where no phone may register, is challenged and refused exactly as one with a password where the
+password is wrong: nobody learns which of these there are. A DN without one takes whoever comes, and so it shows.
 """
 
 from __future__ import annotations

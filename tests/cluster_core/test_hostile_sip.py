@@ -175,8 +175,10 @@ def test_a_call_for_which_sip_has_no_room_is_refused():
 
 @pytest.mark.parametrize(
     ("method", "status"),
-    [("BYE", 481), ("PRACK", 481), ("UPDATE", 481), ("INFO", 481), ("NOTIFY", 489), ("REFER", 403)]
-    + [("PUBLISH", 405), ("FOO", 501), ("options", 501)],
+    [
+        *(("BYE", 481), ("PRACK", 481), ("UPDATE", 481), ("INFO", 481), ("NOTIFY", 489), ("REFER", 403)),
+        *(("PUBLISH", 405), ("FOO", 501), ("options", 501)),
+    ],
 )
 def test_what_belongs_into_a_call_or_is_not_known_is_refused_for_what_it_is(method, status):
     alone = Alone()
