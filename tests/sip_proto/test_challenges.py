@@ -1,5 +1,6 @@
 """Requests of every method that are challenged: one endpoint with an account against a server that wants it."""
 
+import random
 from collections.abc import Callable
 
 import msgspec
@@ -72,6 +73,7 @@ class Guarded(Alone):
         self.judge = Challenger(b"judge", "r")
         self.tag = ""
         self.referral = 0
+        self.usage = 0
         self.number = 0
 
     def challenge(self, asked: bytes, *, stale: bool = False, proxy: bool = False, tag: str = "b1") -> list[Output]:
@@ -139,7 +141,7 @@ class Guarded(Alone):
                 )
             )
         )
-        self.usage: int = self.result  # type: ignore[assignment]
+        self.usage = self.result  # type: ignore[assignment]
         self.tag, self.call_id = as_request(data).from_.tag, as_request(data).call_id
         return data
 
@@ -800,3 +802,63 @@ def test_what_goes_again_goes_by_the_same_stream() -> None:
     (again,) = alone.do(lambda now, out: end.receive_stream(now, 5, answer, out))
     assert isinstance(again, TransmitStream)
     assert (again.flow, alone.judged(again.data)) == (5, Outcome.OK)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_a_peer_answers_to_subscriptions_and_states_nothing_is_left(seed: int) -> None:
+    lots = random.Random(seed)
+    end = Guarded()
+    asked: list[bytes] = []
+    ours: list[tuple[int, bytes]] = []
+
+    def hear(out: list[Output]) -> None:
+        asked.extend(data for data in datagrams(out) if not data.startswith(b"SIP/2.0"))
+        del asked[:-6]
+
+    def begin() -> None:
+        if lots.random() < 0.5:
+            data = end.subscribe(lots.choice([0, 60]))
+            asked.append(data)
+            ours.append((end.usage, data))
+            return
+        end.number += 1
+        more = "Event: dialog\r\nExpires: 60\r\n"
+        data = request_bytes("SUBSCRIBE", branch=f"z9hG4bKs{end.number}", call_id=f"s{end.number}", more=more)
+        hear(end.hear(data))
+        for record in told(end.last, SubscriptionAsked):
+            end.usage = record.subscription  # type: ignore[attr-defined]
+            hear(end.do(lambda now, out: end.end.accept_subscription(now, end.usage, out)))
+
+    def act() -> None:
+        usage = lots.randrange(1, end.usage + 1) if end.usage else 0
+        deeds = (end.end.resubscribe, end.end.unsubscribe, end.end.notify, end.end.notify)
+        deed = lots.choice(deeds)
+        state = {"state": "terminated"} if deed == end.end.notify and lots.random() < 0.2 else {}
+        try:
+            hear(end.do(lambda now, out: deed(now, usage, out, **state)))
+        except LocalError:
+            assert end.last == []
+
+    def answer() -> None:
+        if asked:
+            data = lots.choice([*asked, *asked[-1:] * 6])
+            status = lots.choice([200, 200, 401, 401, 401, 407, 481, 500, 603])
+            if status in (401, 407):
+                hear(end.challenge(data, stale=lots.random() < 0.5, proxy=status == 407))
+            else:
+                hear(end.hear(response_to(data, status, more="Expires: 60\r\n")))
+
+    def tell() -> None:
+        if ours:
+            _, data = lots.choice(ours)
+            end.tag, end.call_id = as_request(data).from_.tag, as_request(data).call_id
+            state = lots.choice(["active;expires=60", "active;expires=60", "terminated"])
+            hear(end.hear(end.inside("NOTIFY", f"Event: dialog\r\nSubscription-State: {state}\r\n")))
+
+    for _ in range(200):
+        lots.choice([begin, act, act, answer, answer, answer, tell])()
+        if lots.random() < 0.2:
+            hear(end.wait(lots.choice([1_000, 600_000, 5 * SECOND, 40 * SECOND])))
+    hear(end.wait(7_200 * SECOND))
+    counts = end.end.counts()
+    assert counts == dict.fromkeys(counts, 0)
