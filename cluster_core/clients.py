@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import msgspec
-
-from cluster_core.admission import Admission, Admitted
+from cluster_core.admission import Admission
+from cluster_core.client_records import Bulk, Client
 from cluster_core.core import Cause, Core
 from cluster_core.edge import Edge
-from cluster_core.history import History
-from cluster_core.limits import SECOND_US
 from cluster_core.outputs import AnyOutput
 from cluster_core.pacing import Paced
 from cluster_core.records import RegistrationRecord, SessionRecord
 from cluster_core.requests import Requests
+from cluster_core.resume import Resume
 from cluster_core.rights import LISTENER_ROLES, REFUSALS, RIGHTS, Condition, in_ranges
 from cluster_core.settings import ClientRole
 from cluster_core.version import SERVER_VERSION
@@ -25,7 +23,6 @@ from tlib_proto import (
     Attribute,
     Form,
     Greeted,
-    Hello,
     Message,
     MessageType,
     ServerRole,
@@ -34,48 +31,8 @@ from tlib_proto import (
     server_info,
     with_reference,
 )
-from tlib_proto.resume import read_position
 
-RESUME = "resume"
-"""The capability, in a Hello and in EventLinkConnected, of a session that may outlive its connection."""
-_STREAMS = 64
-"""Connections that a session may lose before its client has read anything new."""
-
-
-class Bulk(msgspec.Struct, frozen=True):
-    """What a bulk request asks for beside the DNs that the node owns: with `node_dns` Routing Points and trunks, with
-    `call_dns` the extensions of this node's calls that no owner within reach speaks for.
-    """
-
-    node_dns: bool = False
-    call_dns: bool = False
-
-
-class Client(msgspec.Struct):
-    """A connected application; `registered` maps a DN to its RegisterMode, `bulk` is set by the bulk request, `untold`
-    are the DNs of that request whose picture it has not been sent yet: until then it gets no event of theirs.
-    A client that is `resumable` may come back after a loss, behind an event that is not before `from_number`:
-    `streams` are the connections that it had since, each with the last number that can have left on it.
-    """
-
-    conn: int
-    listener: str
-    application: str
-    role: ClientRole
-    proven: bool
-    ranges: tuple[str, ...]
-    session_id: str
-    node: str = ""
-    registered: dict[str, int] = {}
-    bulk: Bulk | None = None
-    untold: dict[str, None] = {}
-    mask: bytes | None = None
-    resumable: bool = False
-    from_number: int = 0
-    streams: list[tuple[int, int]] = []
-
-    def __post_init__(self) -> None:
-        self.streams = [(self.conn, 0)]
+__all__ = ["Bulk", "Client", "Clients"]
 
 
 class Clients:
@@ -89,9 +46,7 @@ class Clients:
         # tuples: most DNs have one watcher or few, and an event goes to all of them as they stand
         self._watchers: dict[str, dict[str, tuple[int, ...]]] = {listener: {} for listener in LISTENER_ROLES}
         self._bulk: dict[int, Client] = {}
-        self._resumable: dict[str, Client] = {}
-        self.history = History(core)
-        self.parked: dict[str, Client] = {}
+        self.resume = Resume(core, edge.stamps)
         self.stopped = False
         self.leaving: Paced[tuple[Client, str]] = Paced(core, "leaving", self._leave)
         self.left: Callable[[int, Client, str, list[AnyOutput]], None]
@@ -112,17 +67,17 @@ class Clients:
             self.table[conn] = peer
             return peer
         frames: list[bytes] = []
-        client = self._resumed(now, listener, hello, admitted, frames, out)
-        goes_on = client is not None
-        if client is None:
+        found = self.resume.find(now, listener, hello, admitted, frames)
+        if found is None:
             session_id = self._core.ids.session_id()
             role, proven = admitted.role, admitted.proven
             client = Client(
                 conn, listener, hello.application, role, proven, admitted.ranges, session_id, admitted.node
             )
-            client.resumable = self._may_resume(client, hello)
-            client.from_number = self._edge.stamps.number
+            if not self.may_own(client):
+                self.resume.begin(client, hello)
         else:
+            client = found[0]
             self._move(now, client, conn, out)
         self.table[conn] = client
         session = SessionRecord(
@@ -135,12 +90,11 @@ class Clients:
             Attribute.NodeName: self._core.name,
         }
         if client.resumable:
-            self._resumable[client.session_id] = client
-            attributes[Attribute.Capabilities] = ((RESUME, self._core.limits.resume_us // SECOND_US),)
-        if goes_on:
+            attributes[Attribute.Capabilities] = self.resume.offered()
+        if found is not None:
             # its place is that of the position: who is lost again before it has read on comes back to there
             attributes[Attribute.Resume] = hello.resume
-            attributes[Attribute.EventSequenceNumber] = _number(hello.resume)
+            attributes[Attribute.EventSequenceNumber] = found[1]
         self._edge.accept(now, conn, attributes, self._core.limits.keepalive_us, out)
         if client.mask is not None:
             self._edge.set_input_mask(now, conn, client.mask)
@@ -162,23 +116,16 @@ class Clients:
         if client is None:
             return None
         self._requests.gone(conn)
-        waits = not self.stopped and client.resumable and not client.untold and (client.registered or client.bulk)
-        if waits and len(self.parked) < self._core.limits.parked_sessions:
-            self.parked[client.session_id] = client
-            self._core.arm("parked", client.session_id, now + self._core.limits.resume_us)
+        if not self.stopped and self.resume.park(now, client):
             return None
         return self._forget(client)
 
     def expired(self, session_id: str) -> Client:
         """A client that might have come back did not; returns what it was, as `gone`."""
-        return self._forget(self.parked[session_id])
+        return self._forget(self.resume.parked[session_id])
 
     def _forget(self, client: Client) -> Client:
-        self.parked.pop(client.session_id, None)
-        self._core.arm("parked", client.session_id, None)
-        self._resumable.pop(client.session_id, None)
-        if not self._resumable:
-            self.history.forget(self._edge.stamps.number)
+        self.resume.forget(client)
         self._bulk.pop(client.conn, None)
         self._core.store.drop("sessions", client.session_id)
         return client
@@ -193,50 +140,13 @@ class Clients:
         self.unregister(client, dn)
         self.left(now, client, dn, out)
 
-    def _may_resume(self, client: Client, hello: Hello) -> bool:
-        """Whether a client that says it can resume is allowed to: not for reporting, whose sessions are the
-        Interaction Proxy's, nor for who may own DNs.
-        """
-        asked = any(key == RESUME for key, _ in hello.capabilities)
-        return asked and client.role is not ClientRole.REPORTING and not self.may_own(client)
-
-    def _resumed(
-        self, now: int, listener: str, hello: Hello, admitted: Admitted, frames: list[bytes], out: list[AnyOutput]
-    ) -> Client | None:
-        """The session that a Hello goes on with, and the frames that it missed; None when it begins anew."""
-        client = self._resumable.get(hello.session_id)
-        place = read_position(hello.resume)
-        if client is None or place is None:
-            return None
-        started_s, number = place
-        same = (client.listener, client.application, client.role, client.proven)
-        if (
-            same != (listener, hello.application, admitted.role, admitted.proven)
-            or started_s != self._edge.stamps.started_s
-            or not client.from_number <= number <= self._edge.stamps.number
-            or client.untold
-        ):
-            return None
-        client.streams = [entry for entry in client.streams[:-1] if entry[1] > number] + client.streams[-1:]
-        missed = self.history.since(now, number, [conn for conn, _ in client.streams])
-        if missed is None or sum(map(len, missed)) > self._core.limits.resume_bytes:
-            return None
-        if len(client.streams) >= _STREAMS:
-            return None
-        frames += missed
-        return client
-
     def _move(self, now: int, client: Client, conn: int, out: list[AnyOutput]) -> None:
         """A client goes on, on another connection: what it registered holds for that one."""
         before = client.conn
         if self.table.pop(before, None) is not None:
             self._requests.gone(before)
             self._edge.close(now, before, "the client has connected again", out)
-        self.parked.pop(client.session_id, None)
-        self._core.arm("parked", client.session_id, None)
-        client.conn = conn
-        client.streams[-1] = (before, self._edge.stamps.number)
-        client.streams.append((conn, 0))
+        self.resume.moved(client, conn)
         for dn in client.registered:
             watchers = self._watchers[client.listener]
             watchers[dn] = tuple(conn if other == before else other for other in watchers[dn])
@@ -302,7 +212,7 @@ class Clients:
     def told_all(self, client: Client) -> None:
         """A client was told a whole list: who comes back from before its end begins anew."""
         client.untold = {}
-        client.from_number = self._edge.stamps.number
+        self.resume.told_all(client)
 
     def set_bulk(self, client: Client, bulk: Bulk | None) -> None:
         """A smart client asked for every DN that this node owns, and more, or gave them up."""
@@ -357,8 +267,7 @@ class Clients:
         if not conns:
             return
         frame = encode(Message(event.id, 0, {**event.attributes, **self._edge.stamps.place()}))
-        if self._resumable:
-            self.history.add(now, self._edge.stamps.number, frame, conns)
+        self.resume.sent(now, frame, conns)
         asking = self._requests.conn_of(cause)
         if asking is not None and cause is not None and asking in conns:
             answer = with_reference(frame, self._requests.take_ref(cause))
@@ -393,9 +302,3 @@ class Clients:
     def time(self, now: int) -> dict[int, int]:
         """The time attributes of an event that happens now."""
         return self._edge.stamps.time(now)
-
-
-def _number(resume: str) -> int:
-    place = read_position(resume)
-    assert place is not None
-    return place[1]

@@ -196,7 +196,7 @@ class ClusterNode:
             "requests": len(self._requests),
             "lookups": len(self._naming),
             "clients": len(self._clients.table),
-            "parked": len(self._clients.parked),
+            "parked": len(self._clients.resume.parked),
             "reported": len(self.store.rows("interactions")),
             "streams": len(self._edge.streams),
             "owned_dns": len(self.store.rows("dns")),

@@ -232,7 +232,7 @@ def test_after_a_while_a_session_is_forgotten_and_so_is_the_history(alone):
     assert alone.node.counts()["parked"] == 1
     alone.run(2 * SECOND_US)
     assert alone.node.counts()["parked"] == 0
-    assert len(alone.node._clients.history) == 0
+    assert len(alone.node._clients.resume.history) == 0
     assert not line.goes_on()
 
 
