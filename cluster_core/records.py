@@ -85,6 +85,15 @@ class AgentRecord(msgspec.Struct, array_like=True):
         self.reasons = as_pairs(self.reasons)
 
 
+class FeatureRecord(msgspec.Struct, array_like=True):
+    """What a DN does with its calls: none when `dnd`, on to `forward_to` by `forward_mode` (a ForwardMode)."""
+
+    dn: str
+    dnd: bool = False
+    forward_to: str = ""
+    forward_mode: int = 0
+
+
 class SessionRecord(msgspec.Struct, array_like=True):
     """A T-Library client: its stream, the listener it came by, who it is and whether it proved that."""
 

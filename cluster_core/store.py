@@ -21,6 +21,7 @@ from cluster_core.records import (
     BacklogRecord,
     CallRecord,
     DnRecord,
+    FeatureRecord,
     InteractionRecord,
     MarkRecord,
     PartyRecord,
@@ -44,6 +45,7 @@ class Table(msgspec.Struct, frozen=True):
 TABLES: dict[str, Table] = {
     "dns": Table(DnRecord, 1, str),
     "agents": Table(AgentRecord, 1, str),
+    "features": Table(FeatureRecord, 1, str),
     "sessions": Table(SessionRecord, 1, str),
     "registrations": Table(RegistrationRecord, 1, str),
     "calls": Table(CallRecord, 1, int),

@@ -13,6 +13,7 @@ from cluster_core.records import (
     BacklogRecord,
     CallRecord,
     DnRecord,
+    FeatureRecord,
     InteractionRecord,
     MarkRecord,
     PartyRecord,
@@ -26,6 +27,7 @@ from sip_proto import Dialog
 EXAMPLES = {
     "dns": ("1001", DnRecord("1001")),
     "agents": ("1001", AgentRecord("1001", "a", True, 2)),
+    "features": ("1001", FeatureRecord("1001", True, "1002", 1)),
     "sessions": ("s", SessionRecord("s", 2, "tlib", "URS", "router", False)),
     "registrations": ("s/1001", RegistrationRecord("s", "1001", 0)),
     "calls": (2**63 + 5, CallRecord(2**63 + 5, "u", 1, "a", "d", (("k", (("n", 1),)),), 0)),
