@@ -19,12 +19,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from random import Random
 from types import TracebackType
 
-import msgspec
-
-from refserver.client import REQUEST_TIMEOUT_S, Client, What, dial
+from refserver.client import REQUEST_TIMEOUT_S, What, dial
 from refserver.client_backoff import Backoff
 from refserver.client_errors import ClientError, ConnectionLost, TLibError, TLibTimeout
 from refserver.client_events import Change, Event, Picture, Resynchronised
+from refserver.client_link import RESUME, Link, Place, Registration
 from refserver.client_picture import Tracker
 from refserver.client_reporting import Reporting
 from refserver.client_requests import Pairs, TLibraryFunctions, matcher, pairs_of
@@ -32,7 +31,7 @@ from refserver.client_subscription import Subscription
 from refserver.mailbox import Closed
 from tlib_proto.constants import AddressType, Attribute, ControlMode, MessageType, RegisterMode
 from tlib_proto.limits import Limits
-from tlib_proto.records import Hello, KVList, Message
+from tlib_proto.records import Hello, Message
 
 __all__ = [
     "Backoff",
@@ -54,85 +53,8 @@ IN_FLIGHT = 256
 HOLE_S = 1.0
 """How long a hole in a DN's events may stay open before the DN is asked for."""
 
-RESUME = "resume"
-"""The capability, in Hello and in EventLinkConnected, of a session that can be gone on with."""
-
 KEPT = 1_000
 """Messages that `wait_for` finds although they came before it was called."""
-
-
-class _Registration(msgspec.Struct, frozen=True):
-    """How a DN is registered, again and again."""
-
-    register_mode: RegisterMode = RegisterMode.Share
-    control_mode: ControlMode = ControlMode.RegisterDefault
-    address_type: AddressType = AddressType.DN
-    extensions: KVList = ()
-
-    async def over(self, link: TLibraryFunctions, dn: str) -> Message:
-        return await link.register_address(
-            dn, self.register_mode, self.control_mode, self.address_type, self.extensions
-        )
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """Where a session can be gone on with: its id, and the position behind the last event that was heard."""
-
-    session_id: str
-    position: str
-
-
-class _Link(Client):
-    """One connection of a supervised client: every message goes to its owner, in the order of the wire."""
-
-    def __init__(self, owner: Supervised) -> None:
-        keepalive_us = int(owner.keepalive_s * 1_000_000)
-        self.place = owner.place
-        hello = owner.hello
-        if self.place is not None:
-            hello = msgspec.structs.replace(hello, session_id=self.place.session_id, resume=self.place.position)
-        super().__init__(hello, owner.limits, keepalive_us, owner.timeout_s, None)
-        self._owner = weakref.ref(owner)
-        self._early: list[Message] | None = []
-
-    def adopted(self) -> None:
-        """The owner listens: it gets what came before."""
-        early, self._early = self._early or [], None
-        for message in early:
-            self._heard(message, False)
-
-    @property
-    def node(self) -> str:
-        """The node that this connection goes to."""
-        return self.link.text(Attribute.NodeName)
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether the server goes on behind the place that was named."""
-        return self.place is not None and self.link.text(Attribute.Resume) == self.place.position
-
-    @property
-    def left_at(self) -> _Place | None:
-        """Where the next connection to the server may go on; None when it does not offer that."""
-        offered = any(key == RESUME for key, _ in self.link.pairs(Attribute.Capabilities))
-        session_id, position = self.link.text(Attribute.SessionID), self._session.resume
-        return _Place(session_id, position) if offered and session_id and position else None
-
-    def give_up(self, kind: str, text: str) -> None:
-        """End the connection from this side."""
-        self._finish(kind, text)
-
-    def _heard(self, message: Message, answered: bool) -> None:
-        owner = self._owner()
-        if self._early is not None:
-            self._early.append(message)
-        elif owner is not None:
-            owner.heard(self, message, answered)
-
-    def _deliver(self, message: Message) -> None:
-        owner = self._owner()
-        if owner is not None:
-            owner.publish(message)
 
 
 class Supervised(TLibraryFunctions):
@@ -176,13 +98,13 @@ class Supervised(TLibraryFunctions):
         self._tls = tls
         self._random = random
         self._next = 0
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._ready = asyncio.Event()
         self._tracker = Tracker()
-        self.place: _Place | None = None
+        self.place: Place | None = None
         self._farewell = False
         self._held: dict[str, None] = {}
-        self._registrations: dict[str, _Registration] = {}
+        self._registrations: dict[str, Registration] = {}
         self._bulk: bool | None = None
         self._bulk_extensions: Pairs = ()
         self._session: Reporting | None = None
@@ -277,7 +199,7 @@ class Supervised(TLibraryFunctions):
         extensions: Pairs = (),
     ) -> Message:
         """TRegisterAddress, now and after each loss; a loss before the answer is waited out."""
-        given = _Registration(register_mode, control_mode, address_type, pairs_of(extensions))
+        given = Registration(register_mode, control_mode, address_type, pairs_of(extensions))
         deadline = asyncio.get_running_loop().time() + self.timeout_s
         while True:
             link = await self._linked(deadline, f"registration of {dn}")
@@ -370,7 +292,7 @@ class Supervised(TLibraryFunctions):
 
     # what links say
 
-    def heard(self, link: _Link, message: Message, answered: bool) -> None:
+    def heard(self, link: Link, message: Message, answered: bool) -> None:
         """A message of a link; what comes of one that was given up already is not looked at."""
         if link is not self._link:
             return
@@ -392,7 +314,7 @@ class Supervised(TLibraryFunctions):
     async def start(self, dns: Iterable[str], bulk: bool | None, session: str, extensions: Pairs) -> None:
         """Connect for the first time, trying each endpoint until `timeout_s`; raises what the last attempt raised."""
         for dn in dns:
-            self._registrations[dn] = _Registration()
+            self._registrations[dn] = Registration()
             self._tracker.singles[dn] = None
         self._bulk = bulk
         self._session = Reporting(session, extensions) if session or extensions else None
@@ -452,7 +374,7 @@ class Supervised(TLibraryFunctions):
             self._attempt += 1
 
     async def _connect_to(self, endpoint: Endpoint, first: bool) -> None:
-        link = await dial(lambda: _Link(self), *endpoint, self._connect_timeout_s, self._tls)
+        link = await dial(lambda: Link(self), *endpoint, self._connect_timeout_s, self._tls)
         self._link, self._farewell = link, False
         try:
             why = "" if first else f"connected again to {endpoint[0]}:{endpoint[1]}"
@@ -471,7 +393,7 @@ class Supervised(TLibraryFunctions):
         if self._tracker.doubtful:
             self._arm_repair()
 
-    async def _go_on(self, link: _Link, why: str) -> None:
+    async def _go_on(self, link: Link, why: str) -> None:
         """The server has kept what was registered and sends what was missed: say so, then what changed meanwhile."""
         self._tracker.goes_on(link.link)
         pictures = dict(self._tracker.pictures)
@@ -486,7 +408,7 @@ class Supervised(TLibraryFunctions):
             raise await link.wait_closed()
 
     async def _restore(
-        self, link: _Link, dns: Mapping[str, _Registration], *, kept: bool, first: bool, why: str
+        self, link: Link, dns: Mapping[str, Registration], *, kept: bool, first: bool, why: str
     ) -> None:
         """Register DNs again and say what changed; raises what ends the link."""
         refused: dict[str, TLibError] = {}
@@ -539,7 +461,7 @@ class Supervised(TLibraryFunctions):
         if self._tracker.doubtful and self._link is not None and self.connected:
             self._repairing = asyncio.create_task(self._fill(self._link))
 
-    async def _fill(self, link: _Link) -> None:
+    async def _fill(self, link: Link) -> None:
         """Events of a DN are missing and the server does not say so: ask it for the picture."""
         try:
             doubtful, known = list(self._tracker.doubtful), self._registrations
@@ -564,7 +486,7 @@ class Supervised(TLibraryFunctions):
 
     # ends
 
-    async def _linked(self, deadline: float, what: str) -> _Link:
+    async def _linked(self, deadline: float, what: str) -> Link:
         """The link, once everything is registered over it."""
         try:
             async with asyncio.timeout_at(deadline):
