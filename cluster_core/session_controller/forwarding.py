@@ -63,6 +63,8 @@ class Forwarding:
             node.name: node.members[0] for node in core.settings.nodes if node.members and node.name != core.name
         }
         self._numbers = {node.number: node.name for node in core.settings.nodes}
+        # Marks that came, by when their time is over.
+        self._seen: dict[str, int] = {}
         self._under_way: dict[int, tuple[Invited, str]] = {}
         self._asked: dict[int, int] = {}
 
@@ -70,7 +72,7 @@ class Forwarding:
         return len(self._under_way) + len(self._asked)
 
     def is_marked(self, now: int, request: Request) -> bool:
-        """Whether another node of the cluster has passed an INVITE on to this one."""
+        """Whether another node of the cluster has passed an INVITE on to this one; a mark counts once."""
         mark = request.get(HEADER)
         if mark is None or not self._key:
             return False
@@ -78,9 +80,16 @@ class Forwarding:
         at, _, digest = rest.partition(";")
         if node not in self._members or not (at.isascii() and at.isdigit() and len(at) < 16):
             return False
+        made = self._digest(request, node, self._core.name, at)
         late = abs(self._core.wall_us(now) // SECOND_US - int(at)) > MARK_S
-        made = self._digest(request, node, self._core.name, at).encode()
-        return compare_digest(made, digest.encode("utf-8", "surrogateescape")) and not late
+        if late or not compare_digest(made.encode(), digest.encode("utf-8", "surrogateescape")):
+            return False
+        while self._seen and self._seen[oldest := next(iter(self._seen))] <= now:
+            del self._seen[oldest]
+        if made in self._seen or len(self._seen) >= self._core.limits.calls:
+            return False
+        self._seen[made] = now + 2 * MARK_S * SECOND_US
+        return True
 
     def take(self, now: int, given: Invited, caller: str, out: list[AnyOutput]) -> None:
         """An INVITE of an extension that is let in: passed on to the node of the DN's calls, else begun here."""
