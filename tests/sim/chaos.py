@@ -16,7 +16,7 @@ from tests.sim.actors import Client
 from tests.sim.cluster import PSTN, Cluster
 from tests.sim.session_phone import SessionPhone
 from tests.sim.world import MILLISECOND, SECOND
-from tlib_proto import AgentWorkMode, Attribute, MessageType, PartyState
+from tlib_proto import AgentWorkMode, Attribute, KVList, Message, MessageType, PartyState
 
 M = MessageType
 FAULTS = 0.15
@@ -88,7 +88,7 @@ class Chaos:
         if client.role == "smart":
             client.request(M.RequestRegisterAll, Extensions=(("node-dns", 1),))
         elif client.role == "reporting":
-            client.request(M.RequestPrivateService, PrivateMsgID=1)
+            client.request(M.RequestPrivateService, PrivateMsgID=1, Extensions=behind(client))
         else:
             dns = ("8000", "8001") if client.role == "router" else ("1001", "1002", "1003", "8000", PSTN)
             for dn in dns:
@@ -309,6 +309,8 @@ class Chaos:
         for client in self.everybody:
             late = [kind.name for ref, kind in client.asked.items() if ref not in client.answers and ref != 1]
             assert not late, f"{client.name} never had an answer to {late}"
+            if client.role == "reporting":
+                whole(client)
         self.nothing_left()
         return world.hash.hexdigest()
 
@@ -359,6 +361,30 @@ class Chaos:
         self.cluster.check()
         # A re-INVITE whose answer was lost with its dialog stays until its timer C, minutes later.
         self.cluster.quiet("sip_clients", "sip_timers")
+
+
+def number_of(event: Message) -> int:
+    """An event's number in its reporting session, 0 for any other message."""
+    return int(str(dict(event.pairs(Attribute.Extensions)).get("SequenceId", 0)))
+
+
+def behind(client: Client) -> KVList:
+    """What a reporting client asks with: its session, behind the last event that it heard."""
+    last = next((number_of(event) for event in reversed(client.events) if number_of(event)), 0)
+    return (("SessionId", "icon"), *((("SequenceId", f"{last:016d}"),) if last else ()))
+
+
+def whole(client: Client) -> None:
+    """Over all connections every event came once and in order, but for what the server said was lost."""
+    last, goes_on = 0, False
+    for event in client.events:
+        if event.id == M.EventACK:
+            status = dict(event.pairs(Attribute.Extensions))["session-status"]
+            goes_on = status == "resumed" and last > 0
+            assert status in ("new", "resumed"), status
+        elif number := number_of(event):
+            assert number == last + 1 if goes_on else number > last, f"{number} after {last}"
+            last, goes_on = number, True
 
 
 def play(seed: int) -> str:
