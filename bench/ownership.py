@@ -175,7 +175,7 @@ class Cluster:
 
     def _perform(self, host: Host, output: AnyOutput) -> None:
         match output:
-            case Ask():
+            case Ask() if self.answering:
                 self._told(lambda said: self.coordinator.ask(self.now, host.name, output.request, output.what, said))
             case Dial():
                 there = self.places[output.address]
@@ -186,8 +186,6 @@ class Cluster:
                 self._close(host, output.conn)
 
     def _told(self, ask: Callable[[list[Any]], None]) -> None:
-        if not self.answering:
-            return
         said: list[Any] = []
         start = time.thread_time_ns()
         ask(said)

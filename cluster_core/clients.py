@@ -293,6 +293,15 @@ class Clients:
         frame = form.fill(ref, (*values, *self._edge.stamps.numbers(now)))
         self._edge.send_frame(now, (conn,), frame, out)
 
+    def spread(
+        self, now: int, conns: Sequence[int], form: Form, values: tuple[int | str, ...], out: list[AnyOutput]
+    ) -> None:
+        """Send an event of a form that ends in the stamps, and that answers nobody, to streams of one port."""
+        frame = form.fill(0, (*values, *self._edge.stamps.numbers(now)))
+        if self._resumable:
+            self.history.add(now, self._edge.stamps.number, frame, conns)
+        self._edge.send_frame(now, conns, frame, out)
+
     def answer_server_info(self, now: int, conn: int, ref: int, out: list[AnyOutput]) -> None:
         """Answer RequestQueryServer."""
         served = RIGHTS[self.table[conn].role] - {MessageType.PeerMessage}

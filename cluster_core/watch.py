@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from cluster_core.clients import Clients
 from cluster_core.core import Core
 from cluster_core.outputs import AnyOutput
@@ -36,6 +38,8 @@ _DN_STATUS = int(AddressInfoType.DNStatus)
 _REGISTERED = int(MessageType.EventRegistered)
 _DIFFERENT = (Attribute.ThisDN, Attribute.DNEpoch, Attribute.DNSequence, Attribute.Source, *STAMPS)
 """What EventRegistered of one idle DN has otherwise than that of another of its type."""
+_BEGUN = (Attribute.ThisDN, Attribute.DNEpoch, Attribute.DNSequence, Attribute.Source, *STAMPS)
+_TEXTS = (Attribute.ThisDN, Attribute.Source)
 
 
 def agent_status(picture: Picture) -> int:
@@ -82,6 +86,10 @@ def place_of(picture: Picture) -> dict[int, Value]:
     }
 
 
+def _blanks(dn: str, picture: Picture) -> tuple[str, int, int, str]:
+    return dn, picture.epoch, picture.seq, picture.source
+
+
 class Watch:
     """Those who watch DNs on one port, and what they are told of a picture."""
 
@@ -90,6 +98,8 @@ class Watch:
         self._clients = clients
         self._listener = listener
         self._idle: dict[tuple[bool, DnType | None], Form] = {}
+        blank: dict[int, Value] = {key: "" if key in _TEXTS else 0 for key in _BEGUN}
+        self._begun = Form(Message(MessageType.EventDNBackInService, 0, blank), _BEGUN)
 
     def watchers(self, dn: str) -> list[int]:
         """The streams that registered the DN."""
@@ -123,14 +133,17 @@ class Watch:
         if picture.agent_id or picture.calls:
             self._clients.tell(now, conn, ref, _REGISTERED, self.told(dn, picture) | place_of(picture), out)
             return
-        # Of most DNs there is nothing to tell, and they are registered by the hundred thousand.
+        self._clients.fill(now, conn, ref, self._form(dn, picture), _blanks(dn, picture), out)
+
+    def _form(self, dn: str, picture: Picture) -> Form:
+        """EventRegistered of an idle DN: of most there is nothing to tell, and they come by the hundred thousand."""
         settings = self._core.settings.dns.get(dn)
         key = picture.in_service, None if settings is None else settings.type
         form = self._idle.get(key)
         if form is None:
             attributes = self.told(dn, picture) | place_of(picture) | dict.fromkeys(STAMPS, 0)
             form = self._idle[key] = Form(Message(_REGISTERED, 0, attributes), _DIFFERENT)
-        self._clients.fill(now, conn, ref, form, (dn, picture.epoch, picture.seq, picture.source), out)
+        return form
 
     def answer_query(
         self, now: int, conn: int, ref: int, info: int, dn: str, picture: Picture, out: list[AnyOutput]
@@ -146,7 +159,10 @@ class Watch:
 
     def snapshot(self, now: int, conns: list[int], picture: Picture, out: list[AnyOutput]) -> None:
         """Send the whole picture to these streams."""
-        if conns:
+        if conns and not (picture.agent_id or picture.calls):
+            dn = picture.dn
+            self._clients.spread(now, conns, self._form(dn, picture), _blanks(dn, picture), out)
+        elif conns:
             self.tell(now, conns, picture, self.registered(picture.dn, picture), out)
 
     def tell(
@@ -155,6 +171,17 @@ class Watch:
         """Send an event that happens now, in its place."""
         stamped = Message(event.id, 0, {**event.attributes, **self._clients.time(now)})
         self._clients.deliver(now, conns, placed(picture, stamped), None, out)
+
+    def begin(self, now: int, before: Picture, after: Picture, out: list[AnyOutput]) -> None:
+        """An owner's stream begins: who watches the DN gets what is new; if that is service alone, the first event."""
+        conns = self.watchers(after.dn)
+        if not conns:
+            return
+        came = after.in_service and not before.in_service
+        if came and after.seq == 1 and same_view(msgspec.structs.replace(before, in_service=True), after):
+            self._clients.spread(now, conns, self._begun, _blanks(after.dn, after), out)
+        else:
+            self.resync(now, after.dn, before, after, out, again=after.seq > 0)
 
     def resync(
         self,

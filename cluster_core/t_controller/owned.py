@@ -349,19 +349,20 @@ class Owned:
             owned=True,
             epoch=record.epoch,
             role_epoch=record.role_epoch,
-            in_service=False,
             calls={view.conn_id: view for view in found},
         )
         agent = self._agents.of(dn)
         if agent is not None:
             picture.agent_id, picture.ready, picture.work_mode = agent.agent_id, agent.ready, agent.work_mode
+        unwanted = not (record.bindings if record.how == How.SIP else record.owners)
+        if not unwanted:
+            # the stream's first event, EventDNBackInService, is in its first Snapshot
+            picture.in_service, picture.seq = True, 1
         self._streams.begin(now, picture, out)
-        if (record.how == How.SIP and not record.bindings) or (record.how == How.TLIB and not record.owners):
+        if unwanted:
             self.give_up(now, dn, out)
-        else:
-            self._service(now, dn, True, out)
-            for node, forward in held:
-                self.take(now, node, forward, out)
+        for node, forward in held:
+            self.take(now, node, forward, out)
 
     def _service(self, now: int, dn: str, in_service: bool, out: list[AnyOutput]) -> None:
         event = MessageType.EventDNBackInService if in_service else MessageType.EventDNOutOfService

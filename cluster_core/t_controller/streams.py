@@ -134,7 +134,10 @@ class Streams:
             self._withdraw(now, dn, out)
 
     def begin(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
-        """This node is the owner of a DN from now on: its first Snapshot ends every other stream of the DN."""
+        """This node is the owner of a DN from now on: its first Snapshot ends every other stream of the DN.
+
+        Who watches gets what it changes; EventDNBackInService is the stream's first event where that is all.
+        """
         before = self.view(picture.dn)
         old = self.mine.get(picture.dn)
         if old is not None and not old.owned:
@@ -146,7 +149,7 @@ class Streams:
         self._keep(picture)
         self.touch(picture.dn)
         self._tell_snapshot(now, picture, self._links.interested(picture.dn), out)
-        self._watch.resync(now, picture.dn, before, self.view(picture.dn), out)
+        self._watch.begin(now, before, picture, out)
         self._watch.snapshot(now, self._bulk(picture), picture, out)
 
     def refresh(self, now: int, picture: Picture, out: list[AnyOutput]) -> None:
