@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import msgspec
 
 from sip_proto.errors import LocalError, ParseError
-from sip_proto.headers import Via, mark_via
+from sip_proto.headers import Via, is_token, mark_via
 from sip_proto.message import Request
-from sip_proto.uri import Address
+from sip_proto.uri import Address, is_plain, parse_uri
 
 Headers = Sequence[tuple[str, str]]
 
@@ -89,11 +89,28 @@ def check_texts(*texts: str) -> None:
             raise LocalError(f"a line end in the header text {text[:40]!r}")
 
 
+def check_uri(text: str) -> None:
+    """LocalError when `text` is no URI that a request can be sent to (ours)."""
+    if not is_plain(text):
+        try:
+            parse_uri(text)
+        except ParseError as error:
+            raise LocalError(f"the URI {text[:40]!r}: {error.text}") from error
+
+
+def check_method(text: str) -> None:
+    """LocalError when `text` is no token (ours)."""
+    if not is_token(text):
+        raise LocalError(f"the method {text[:40]!r} is no token")
+
+
 def header_lines(headers: Headers) -> str:
-    """Pairs as header lines; LocalError for a line end in one (ours)."""
+    """Pairs as header lines; LocalError for a line end in one, or a name that is no token (ours)."""
     lines = ""
     for name, value in headers:
-        check_texts(name, value)
+        check_texts(value)
+        if not is_token(name):
+            raise LocalError(f"the header name {name[:40]!r} is no token")
         lines += f"{name}: {value}\r\n"
     return lines
 

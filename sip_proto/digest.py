@@ -84,7 +84,8 @@ class Challenger:
     """The server's side of one realm: makes nonces that expire by themselves and sees through replays (ours).
 
     A nonce carries its expiry and a keyed hash, so none is stored until it is used; then its highest
-    count is, 0 for the one response without qop that it serves. `algorithms` are offered and taken in this order, `qop` holds "auth", "auth-int" or both.
+    count is, 0 for the one response without qop that it serves. `algorithms` are offered and taken in
+    this order, `qop` holds "auth", "auth-int" or both.
     """
 
     __slots__ = ("_counter", "_floor", "_key", "_limit", "_used", "algorithms", "qop", "realm", "ttl_us")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
+from sip_proto.build import Headers, RequestParts, check_texts, check_uri, has_header, header_lines
 from sip_proto.core import ACCEPTED_TIMER, ACK_TIMER, name_addr, route_tuple, split_max_forwards
 from sip_proto.dialog import apply_routes, dialog_of_invite, learn_target, lines
 from sip_proto.errors import LocalError, ParseError
@@ -129,7 +129,8 @@ class SubscriptionSide(CalleeSide):
         if len(self._usages) >= self._limits.subscriptions:
             raise LocalError(f"{self._limits.subscriptions} subscriptions: no room for another")
         hop = self._hop(listener, transport, destination, flow)
-        check_texts(event, event_id, uri, from_, to, contact, content_type, call_id or "", from_tag or "")
+        check_uri(uri)
+        check_texts(event, event_id, from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
         dialog = Dialog(
             self._handle(),

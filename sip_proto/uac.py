@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from copy import copy
 
-from sip_proto.build import Headers, RequestParts, check_texts, has_header, header_lines
+from sip_proto.build import Headers, RequestParts, check_method, check_texts, check_uri, has_header, header_lines
 from sip_proto.challenges import ChallengeSide
 from sip_proto.core import OFFER_TIMER, name_addr, route_tuple, split_max_forwards
 from sip_proto.dialog import NOTHING, Call, Leg, apply_routes, learn, learn_target, lines
@@ -68,7 +68,8 @@ class CallerSide(ChallengeSide):
         hop = self._hop(listener, transport, destination, flow, name)
         if reliable is not None and reliable not in RELIABLE:
             raise LocalError(f"reliable: {reliable!r}")
-        check_texts(uri, from_, to, contact, content_type, call_id or "", from_tag or "")
+        check_uri(uri)
+        check_texts(from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
         session = self._new_session(session_s)
         if reliable is None:
@@ -140,7 +141,9 @@ class CallerSide(ChallengeSide):
             raise LocalError(f"{method} has a method of its own")
         self._room(leg=False)
         hop = self._hop(listener, transport, destination, flow)
-        check_texts(method, uri, from_, to, contact, content_type, call_id or "", from_tag or "")
+        check_method(method)
+        check_uri(uri)
+        check_texts(from_, to, contact, content_type, call_id or "", from_tag or "")
         max_forwards, extra = split_max_forwards(headers)
         if not has_header(headers, "Contact"):
             extra = f"Contact: {contact or self._contact(hop)}\r\n{extra}"
@@ -252,7 +255,8 @@ class CallerSide(ChallengeSide):
         if not found.dialog.remote_tag and not found.announced:
             raise LocalError(f"leg {leg} has no dialog yet")
         self._room(leg=False)
-        check_texts(method, content_type)
+        check_method(method)
+        check_texts(content_type)
         extra = header_lines(headers)
         if not has_header(headers, "Contact"):
             extra = f"Contact: {found.dialog.contact}\r\n{extra}"

@@ -17,6 +17,10 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NEVER = re.compile(r'[\x00-\x20"<>\x7f]')
+# How nearly all are written; whatever else is one takes longer to be told.
+_PLAIN = re.compile(
+    r"sips?:(?:[A-Za-z0-9_.+*~-]+@)?[A-Za-z0-9_.-]+(?::[1-9][0-9]{0,3})?(?:;[A-Za-z0-9_.~-]+(?:=[A-Za-z0-9_.~-]*)?)*\Z"
+)
 # What may stand unescaped (RFC 3261 section 25.1): unreserved, and what each part allows besides.
 _UNRESERVED = r"A-Za-z0-9_.!~*'()\-"
 _NOT_USER = re.compile(rf"[^{_UNRESERVED}&=+$,;?/]")
@@ -62,6 +66,24 @@ def parse_uri(text: str) -> Uri:
     place, _, tail = place.partition(";")
     host, port = parse_host_port(place)
     return Uri(scheme, user, host, port, _params(tail), headers)
+
+
+def is_plain(text: str) -> bool:
+    """Whether `text` is a sip or sips URI without headers, in the form that nearly all have: False says nothing
+    (ours)."""
+    return _PLAIN.match(text) is not None
+
+
+def check_target(text: str) -> None:
+    """ParseError unless requests in a dialog can be sent to the URI: sip or sips, no headers in it (RFC 3261 section
+    19.1.1)."""
+    if _PLAIN.match(text) is not None:
+        return
+    uri = parse_uri(text)
+    if uri.scheme not in ("sip", "sips"):
+        raise ParseError("uri", 0, "neither sip nor sips")
+    if uri.headers:
+        raise ParseError("uri", len(text) - len(uri.headers), "headers in it")
 
 
 def parse_host_port(text: str) -> tuple[str, int]:

@@ -7,10 +7,13 @@ from sip_proto.errors import ParseError
 from sip_proto.fields import ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE
 from sip_proto.headers import parse_number
 from sip_proto.limits import DEFAULT_LIMITS, Limits
-from sip_proto.message import Request, Response
-from sip_proto.uri import parse_uri
+from sip_proto.message import Message, Request, Response
+from sip_proto.uri import check_target, is_plain, parse_uri
+from sip_proto.values_address import check_route
 from sip_proto.values_media import read_media_type
 
+# Requests after which a dialog goes on by their Contact and Record-Route.
+_TARGETS = ("INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER")
 _SINGLE = ("From", "To", "Call-ID", "CSeq")
 # Methods that exist: one of these is not allowed (405), any other is not implemented (501).
 _METHODS = (
@@ -85,6 +88,10 @@ def validate(
     # A peer of RFC 2543, known by its branch, may leave it out: its From is its address.
     if method == "INVITE" and contact is None and via.branch[:7].lower() == "z9hg4bk":
         return Rejection(400, "Missing Contact")
+    if method in _TARGETS:
+        astray = _astray(request, "From" if contact is None and method == "INVITE" else "Contact")
+        if astray is not None:
+            return Rejection(400, f"Bad {astray}")
     if "Max-Forwards" in names and parse_number(request.get("Max-Forwards") or "", 255) is None:
         return Rejection(400, "Bad Max-Forwards")
     lengths = request.get_all("Content-Length") if names.count("Content-Length") > 1 else []
@@ -114,7 +121,25 @@ def _too_many(request: Request, limits: Limits) -> Rejection | None:
     return None
 
 
+def _astray(message: Message, part: str) -> str | None:
+    """What is wrong with the places that a dialog would go on to: they become ours to write (RFC 3261 section
+    12.1)."""
+    target = message.contact if part == "Contact" else message.from_
+    try:
+        if target is not None:
+            check_target(target.uri)
+        if "Record-Route" in message.names:
+            part = "Record-Route"
+            for route in message.elements("Record-Route"):
+                check_route(route)
+    except ParseError as error:
+        return f"{part}: {error.text}"
+    return None
+
+
 def _bad_uri(text: str) -> Rejection | None:
+    if is_plain(text):
+        return None
     try:
         uri = parse_uri(text)
     except ParseError as error:
@@ -165,8 +190,8 @@ def _bad_accept(request: Request, answers: Collection[str]) -> Rejection | None:
 
 
 def response_fault(response: Response) -> str | None:
-    """Why a response is dropped, or None; afterwards its typed headers cannot fail (RFC 3261 section
-    8.1.3)."""
+    """Why a response is dropped, or None; afterwards its typed headers cannot fail, but for the Contact of a 300 to 699
+    (RFC 3261 section 8.1.3)."""
     if response.version != "SIP/2.0":
         return "version"
     if response.fault is not None:
@@ -174,7 +199,14 @@ def response_fault(response: Response) -> str | None:
     try:
         if not response.branch:
             return "no branch"
-        _ = response.from_, response.to, response.cseq, response.call_id, response.contact
+        _ = response.from_, response.to, response.cseq, response.call_id
+        # Any refusal of an INVITE wants its ACK, whatever else is wrong with it.
+        if response.status < 300:
+            _ = response.contact
+            if response.status > 100 and response.cseq[1] in _TARGETS:
+                astray = _astray(response, "Contact")
+                if astray is not None:
+                    return astray
     except ParseError as error:
         return error.text
     # More than one Via: the response was meant for somebody behind us (RFC 3261 section 8.1.3.3).

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sip_proto.errors import ParseError
 from sip_proto.headers import NameAddr, parse_name_addr, parse_params, unquote
-from sip_proto.uri import parse_uri
+from sip_proto.uri import check_target, parse_uri
 
 ANY = NameAddr("", "*", {})
 
@@ -33,6 +33,14 @@ def read_route(text: str) -> NameAddr:
     if "<" not in text:
         raise ParseError("route", 0, "no angle brackets")
     return read_address(text)
+
+
+def check_route(text: str) -> None:
+    """ParseError unless `text` is a route that requests can take: a name-addr of a sip or sips URI (RFC 3261 section
+    20.30)."""
+    if "<" not in text:
+        raise ParseError("route", 0, "no angle brackets")
+    check_target(parse_name_addr(text).uri)
 
 
 def read_info(text: str) -> Info:

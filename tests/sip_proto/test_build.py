@@ -4,7 +4,9 @@ from sip_proto import LocalError
 from sip_proto.build import (
     RequestParts,
     cancel_bytes,
+    check_method,
     check_texts,
+    check_uri,
     failure_ack,
     has_header,
     header_lines,
@@ -57,3 +59,23 @@ def test_line_ends_never_reach_a_header() -> None:
             header_lines([("X", text)])
     assert has_header([("CONTACT", "")], "Contact")
     assert not has_header([], "Contact")
+
+
+@pytest.mark.parametrize("uri", ["", "sip:", "sip:a b@h", "sip:a@h\r\nX: y", "bob@h", "sip:%zz@h"])
+def test_a_uri_that_no_request_line_can_hold_is_the_callers_fault(uri: str) -> None:
+    with pytest.raises(LocalError):
+        check_uri(uri)
+
+
+def test_uris_of_every_scheme_may_be_asked_for() -> None:
+    for uri in ("sip:b@h", "sips:b:pw@[2001:db8::1]:5061;x=%20", "tel:+15550100", "urn:service:sos"):
+        check_uri(uri)
+
+
+@pytest.mark.parametrize("name", ["", "X Y", "X:", "X\r\nY", "\u00e9"])
+def test_a_name_that_is_no_token_is_the_callers_fault(name: str) -> None:
+    with pytest.raises(LocalError):
+        header_lines([(name, "v")])
+    with pytest.raises(LocalError):
+        check_method(name)
+    check_method("X-LAB")

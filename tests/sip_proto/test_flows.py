@@ -6,6 +6,7 @@ from sip_proto import (
     Acked,
     Answered,
     Connect,
+    Dialog,
     DialogChanged,
     Disconnect,
     Ended,
@@ -275,7 +276,6 @@ def called(contact: str, *, listener: str = "tcp", via: str = "TCP") -> tuple[En
         ("sip:a@192.0.2.1;transport=tls", Connect(-1, "tls", "tls", ("192.0.2.1", 5061))),
         ("sips:a@192.0.2.1:5071", Connect(-1, "tls", "tls", ("192.0.2.1", 5071))),
         ("sip:a@192.0.2.1:5070;transport=udp", Transmit),
-        ("sip:%zz", TransmitStream),
     ],
 )
 def test_a_request_in_a_dialog_takes_the_peers_stream_when_it_leads_to_the_peer(contact: str, first: object) -> None:
@@ -286,6 +286,17 @@ def test_a_request_in_a_dialog_takes_the_peers_stream_when_it_leads_to_the_peer(
         assert isinstance(out[0], first)
     else:
         assert out == [first]
+
+
+def test_a_restored_dialog_whose_target_is_no_uri_keeps_to_its_place() -> None:
+    end = endpoint("b")
+    place = ("192.0.2.1", 40_000)
+    local, remote, ours = "<sip:bob@example.org>", "<sip:alice@example.org>", "<sip:192.0.2.2;transport=tcp>"
+    kept = Dialog(7, "c", "b", "a", local, remote, "sip:%zz", (), 1, 1, "tcp", place, True, ours, False, "tcp")
+    end.restore(0, kept)
+    out: list[object] = []
+    end.send(0, 7, "INFO", out)  # type: ignore[arg-type]
+    assert out[0] == Connect(-1, "tcp", "tcp", place)
 
 
 def test_a_stream_of_its_own_to_the_peers_address_is_taken_before_the_one_it_came_by() -> None:

@@ -1,5 +1,8 @@
 """The caller's half against hand-written peers."""
 
+from functools import partial
+from typing import Any
+
 import pytest
 
 from sip_proto import (
@@ -428,3 +431,41 @@ def test_a_request_within_a_dialog_may_name_its_contact() -> None:
     headers = [("Contact", "<sip:me@h>")]
     (info,) = sent(alone.do(lambda now, out: alone.end.send(now, alone.leg, "INFO", out, headers=headers)))
     assert info.get_all("Contact") == ["<sip:me@h>"]
+
+
+@pytest.mark.parametrize(
+    "given", [{"uri": "sip:a b@c"}, {"uri": ""}, {"uri": "sip:a@h\r\nX: y"}, {"headers": [("X Y", "z")]}]
+)
+def test_an_invite_that_cannot_be_written_is_the_callers_fault_and_leaves_nothing(given: dict[str, Any]) -> None:
+    alone = Alone()
+    asked: dict[str, Any] = {"listener": "udp", "destination": A, "from_": "<sip:b@h>", "to": "<sip:a@h>"}
+    asked |= {"uri": "sip:a@h"} | given
+    out: list[Output] = []
+    for call in (alone.end.invite, partial(alone.end.request, method="INFO"), partial(alone.end.subscribe, event="x")):
+        with pytest.raises(LocalError):
+            call(0, out, **asked)
+    with pytest.raises(LocalError):
+        alone.end.request(0, out, method="IN FO", **(asked | {"uri": "sip:a@h", "headers": ()}))
+    assert out == []
+    assert alone.end.next_deadline() is None
+
+
+def test_a_refusal_with_a_broken_contact_is_acknowledged_and_ends_the_call() -> None:
+    alone = Alone()
+    asked = alone.invite()
+    ack, failed = alone.hear(response_to(asked, 302, more="Contact: <sip:elsewhere\r\n"))
+    assert requests([ack]) == ["ACK"]
+    assert isinstance(failed, Failed)
+    assert failed.status == 302
+
+
+def test_nothing_goes_to_a_contact_that_is_no_uri() -> None:
+    """What a peer says in Contact and Record-Route would be the first line and the Route of our next request."""
+    alone = Alone()
+    asked = alone.invite()
+    for more in ("Contact: <sip:x SIP/2.0 y>\r\n", "Contact: <sip:a@h>\r\nRecord-Route: garbage\r\n"):
+        for status in (183, 200):
+            (told,) = alone.hear(response_to(asked, status, more=more))
+            assert isinstance(told, Unanswerable)
+    answered = alone.hear(response_to(asked, 200, more="Contact: <sip:a@192.0.2.1>\r\n"))
+    assert any(isinstance(record, Answered) for record in answered)

@@ -3,10 +3,12 @@ import pytest
 from sip_proto import LocalError, ParseError, parse_uri
 from sip_proto.uri import (
     address_of,
+    check_target,
     escape,
     format_address,
     header_text,
     is_ip,
+    is_plain,
     sip_uri,
     unescape,
     uri_headers,
@@ -117,3 +119,33 @@ def test_users_passwords_and_headers_are_unescaped() -> None:
     assert uri_headers(parse_uri("sip:h")) == []
     assert header_text([("subject", "a b"), ("Body", "&=\u00e4")]) == "subject=a%20b&Body=%26%3D%C3%A4"
     assert escape("a/b") == "a%2Fb"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sip:h",
+        "sip:a@192.0.2.1:5060;transport=tcp;ob",
+        "sips:a.b+c@lab.example.;x",
+        "sip:a;b:pw@[2001:db8::1]:50610;x=%20",
+        "SIP:a@h;;lr",
+    ],
+)
+def test_a_dialog_goes_on_to_these(text: str) -> None:
+    check_target(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "sip:", "sip:a b@h", "sip:a@h:0", "sip:a@h:port", "tel:+1", "mailto:a@h", "sip:a@h?Route=x", "sip:a@h;x y"],
+)
+def test_a_dialog_does_not_go_on_to_these(text: str) -> None:
+    assert not is_plain(text)
+    with pytest.raises(ParseError):
+        check_target(text)
+
+
+@pytest.mark.parametrize("text", ["sip:h", "sip:a_b@h:5060;lr", "sips:a@h;transport=tls;x=1.5"])
+def test_what_is_plain_can_be_read(text: str) -> None:
+    assert is_plain(text)
+    assert parse_uri(text).headers == ""

@@ -114,3 +114,39 @@ def test_answers_that_are_not_accepted(accept: str, status: int) -> None:
     rejection = validate(request(more=f"Accept: {accept}\r\n"), answers=("application/sdp",))
     assert (rejection.status if rejection is not None else 0) == status
     assert validate(request(), answers=("application/sdp",)) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "contact", "more", "reason"),
+    [
+        ("INVITE", "sip:x SIP/2.0 y", "", "Bad Contact: a character that no URI may hold"),
+        ("NOTIFY", "tel:+1", "", "Bad Contact: neither sip nor sips"),
+        ("SUBSCRIBE", "sip:a@h?Replaces=x", "", "Bad Contact: headers in it"),
+        ("UPDATE", "sip:", "", "Bad Contact: no host name or address"),
+        ("REFER", "sip:a@h", "Record-Route: garbage\r\n", "Bad Record-Route: no angle brackets"),
+        ("INVITE", "sip:a@h", "Record-Route: <sip:p;lr>, <tel:+1>\r\n", "Bad Record-Route: neither sip nor sips"),
+        ("OPTIONS", "tel:+1", "Record-Route: garbage\r\n", ""),
+        ("REGISTER", "tel:+1", "", ""),
+    ],
+)
+def test_a_dialog_is_not_made_with_whom_it_could_not_reach(method: str, contact: str, more: str, reason: str) -> None:
+    rejection = validate(request(method, contact=f"Contact: <{contact}>\r\n", more=more))
+    assert (rejection.status, rejection.reason) == (400, reason) if reason and rejection else rejection is None
+    asked = request_bytes(method, contact="")
+    for status in (180, 200):
+        answer = as_response(response_to(asked, status, more=f"Contact: <{contact}>\r\n{more}"))
+        fault = response_fault(answer)
+        assert f"Bad {fault}" == reason if reason else fault is None
+
+
+def test_an_invite_of_rfc_2543_whose_from_cannot_be_reached_is_refused() -> None:
+    rejection = validate(request(contact="", via="SIP/2.0/UDP old.example.org", from_="<sip:a b@h>;tag=1"))
+    assert rejection is not None
+    assert rejection.reason == "Bad From: a character that no URI may hold"
+
+
+@pytest.mark.parametrize("status", [302, 400, 486, 603])
+def test_a_refusal_is_heard_whatever_its_contact_is(status: int) -> None:
+    answer = response_to(request_bytes(), status, more="Contact: <sip:broken\r\n")
+    assert response_fault(as_response(answer)) is None
+    assert response_fault(as_response(response_to(request_bytes(), 200, more="Contact: <sip:broken\r\n"))) is not None
