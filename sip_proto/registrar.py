@@ -7,10 +7,15 @@ from sip_proto.errors import ParseError
 from sip_proto.headers import parse_name_addr, parse_number
 from sip_proto.limits import DEFAULT_LIMITS, Limits
 from sip_proto.message import Request
-from sip_proto.uri import parse_uri
+from sip_proto.uri import check_target
 from sip_proto.validate import Rejection
+from sip_proto.values_address import check_route
 
 _Q = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\Z")
+
+
+# What a lifetime means that is no number (RFC 3261 section 20.10).
+_BROKEN_S = 3600
 
 
 class Binding(NamedTuple):
@@ -34,7 +39,8 @@ def contacts(
     """The bindings that a REGISTER adds, renews or removes; none is a query; else what to answer (RFC 3261
     section 10.3).
 
-    A time above `most_s` is cut to it; one below `least_s` that is not 0 is refused with 423.
+    A time above `most_s` is cut to it; one below `least_s` that is not 0 is refused with 423; a contact or path that is
+    no sip or sips URI with 400.
     """
     values = request.elements("Contact")
     general = _seconds(request.get("Expires"), default_s)
@@ -45,16 +51,23 @@ def contacts(
             return Rejection(400, "Contact * Wants Expires 0 And No Other Contact")
         return [Binding("*", 0, ())]
     path = tuple(request.elements("Path"))
+    try:
+        for hop in path:
+            check_route(hop)
+    except ParseError as error:
+        return Rejection(400, f"Bad Path: {error.text}")
     bindings: list[Binding] = []
     for value in values:
         try:
             contact = parse_name_addr(value)
-            parse_uri(contact.uri)
+            # What no request can be sent to can be bound, but never rung.
+            check_target(contact.uri)
         except ParseError as error:
             return Rejection(400, f"Bad Contact: {error.text}")
         if len(contact.uri) > limits.uri:
             return Rejection(400, "Contact Too Long")
-        expires_s = _seconds(contact.params.get("expires"), general)
+        expires = contact.params.get("expires")
+        expires_s = general if expires is None else _seconds(expires, _BROKEN_S)
         if 0 < expires_s < least_s:
             return Rejection(423, "Interval Too Brief", (("Min-Expires", str(least_s)),))
         bindings.append(Binding(contact.uri, min(expires_s, most_s), path, _preference(contact.params.get("q"))))
@@ -68,7 +81,7 @@ def contact_value(binding: Binding) -> str:
 
 
 def _seconds(text: str | None, default_s: int) -> int:
-    # What is no number counts as not written (RFC 3261 section 20.19).
+    # An Expires that is no number counts as not written (ours).
     number = parse_number(text) if text is not None else None
     return default_s if number is None else number
 

@@ -43,9 +43,31 @@ def test_the_wildcard_stands_alone_and_with_expires_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "contact", ["<sip:a", "<sip:a b@h>", "<sip:" + "a" * 600 + "@h>", ", ".join(["<sip:a@h>"] * 17)]
+    "contact",
+    [
+        "<sip:a",
+        "<sip:a b@h>",
+        "<sip:" + "a" * 600 + "@h>",
+        ", ".join(["<sip:a@h>"] * 17),
+        "<mailto:a@h>",
+        "<tel:+15550100>",
+        "<sip:a@h>, <sip:b@h?Replaces=x>",
+    ],
 )
 def test_broken_contacts_are_refused(contact: str) -> None:
     refused = ask(contact)
     assert isinstance(refused, Rejection)
     assert refused.status == 400
+
+
+def test_a_lifetime_that_is_no_number_is_an_hour() -> None:
+    for text in ("abc", "-1", "99999999999"):
+        assert ask(f"<sip:a@h>;expires={text}", "Expires: 0\r\n") == [Binding("sip:a@h", 3600, ())]
+    assert ask("<sip:a@h>", "Expires: abc\r\n", default_s=600) == [Binding("sip:a@h", 600, ())]
+
+
+@pytest.mark.parametrize("path", ["garbage", "sip:p;lr", "<tel:+1>", "<sip:p;lr>, <sip:p q>"])
+def test_a_path_that_no_request_can_take_is_refused(path: str) -> None:
+    refused = ask("<sip:a@h>", f"Path: {path}\r\n")
+    assert isinstance(refused, Rejection)
+    assert (refused.status, refused.reason[:10]) == (400, "Bad Path: ")
