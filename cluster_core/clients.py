@@ -298,8 +298,7 @@ class Clients:
     ) -> None:
         """Send an event of a form that ends in the stamps, and that answers nobody, to streams of one port."""
         frame = form.fill(0, (*values, *self._edge.stamps.numbers(now)))
-        if self._resumable:
-            self.history.add(now, self._edge.stamps.number, frame, conns)
+        self.resume.sent(now, frame, conns)
         self._edge.send_frame(now, conns, frame, out)
 
     def answer_server_info(self, now: int, conn: int, ref: int, out: list[AnyOutput]) -> None:
