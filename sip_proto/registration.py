@@ -10,7 +10,8 @@ from sip_proto.ids import Ids
 from sip_proto.message import Response
 from sip_proto.same import same_uri
 from sip_proto.tables_usage import REGISTRATION_TRANSITIONS, RegistrationInput, RegistrationState
-from sip_proto.uri import parse_uri
+from sip_proto.uri import Uri, parse_uri
+from sip_proto.values_address import check_route
 
 _SECOND_US = 1_000_000
 # Bindings that live longer are renewed this long before they end, others at half of their life.
@@ -50,7 +51,7 @@ class Register(msgspec.Struct, frozen=True):
 
 class Registered(msgspec.Struct, frozen=True):
     """The binding holds for `expires_s` from now; `service_route` and `path` are as the registrar said (RFC 3608, RFC
-    3327), `contacts` every binding of the address of record."""
+    3327), the first empty when a part of it is no route, `contacts` every binding of the address of record."""
 
     expires_s: int
     service_route: tuple[str, ...]
@@ -230,29 +231,37 @@ class Registration:
         granted_s = self._granted(response)
         life_us = granted_s * _SECOND_US
         self._deadline = now + max(life_us // 2, life_us - _MARGIN_US)
+        service_route = tuple(response.elements("Service-Route"))
+        try:
+            for hop in service_route:
+                check_route(hop)
+        except ParseError:
+            # A way with a hole in it is none.
+            service_route = ()
         out.append(
             Registered(
                 granted_s,
-                tuple(response.elements("Service-Route")),
+                service_route,
                 tuple(response.elements("Path")),
                 tuple(response.elements("Contact")),
             )
         )
 
     def _granted(self, response: Response) -> int:
-        ours = parse_uri(self._settings.contact)
-        granted_s = None
+        found: list[tuple[Uri, int | None]] = []
         for value in response.elements("Contact"):
             try:
                 contact = parse_name_addr(value)
-                if same_uri(parse_uri(contact.uri), ours):
-                    granted_s = parse_number(contact.params.get("expires", ""))
+                found.append((parse_uri(contact.uri), contact.expires_s))
             except ParseError:
                 continue
-        if granted_s is None:
-            granted_s = parse_number(response.get("Expires") or "")
+        general = parse_number(response.get("Expires") or "")
+        given = [granted_s for _, granted_s in _ours(parse_uri(self._settings.contact), found) if granted_s is not None]
+        if not given:
+            others = [granted_s for _, granted_s in found if granted_s is not None]
+            given = others if general is None else [general]
         # Nothing longer than was asked for, nothing so short that we would do nothing else.
-        return max(2, min(self._expires_s if granted_s is None else granted_s, self._expires_s))
+        return max(2, min([*given, self._expires_s]))
 
     def _failed(self, now: int, status: int, reason: str, retry_s: int, out: list[RegistrationOutput]) -> None:
         leaving = self.state is RegistrationState.LEAVING
@@ -266,6 +275,16 @@ class Registration:
         self._failures += 1
         self._deadline = now + max(wait_s, min(retry_s, settings.most_retry_s)) * _SECOND_US
         out.append(RegistrationFailed(status, reason, self._deadline))
+
+
+def _ours(ours: Uri, found: list[tuple[Uri, int | None]]) -> list[tuple[Uri, int | None]]:
+    """The bindings that may be ours: the one that is the same, else the only one, which a registrar that sees through
+    NATs has rewritten, else those of our user, else all."""
+    same = [one for one in found if same_uri(one[0], ours)]
+    if same or len(found) == 1:
+        # Of one that stands twice the last word counts.
+        return same[-1:] or found
+    return [one for one in found if one[0].user == ours.user] or found
 
 
 def _number(response: Response) -> int:

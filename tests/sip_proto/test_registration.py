@@ -292,3 +292,33 @@ def test_numbers_go_on_from_that_of_an_endpoint_that_answered_a_challenge() -> N
     desk.silence()
     desk.wait()
     assert desk.asked.cseq > 8
+
+
+@pytest.mark.parametrize(
+    ("contacts", "granted_s"),
+    [
+        ("<sip:1001@203.0.113.7:40001>;expires=60", 60),
+        ("<sip:1001@192.0.2.1:5060>;expires=60", 60),
+        ("<sip:other@h>;expires=10, <sip:1001@203.0.113.7:40001>;expires=60, <sip:1001@h>;expires=90", 60),
+        ("<sip:other@h>;expires=20, <sip:another@h>;expires=10", 10),
+        ("<sip:1001@192.0.2.1>, <sip:other@h>;expires=10", 10),
+        ("<sip:1001@192.0.2.1>;expires=60, <sip:1001@192.0.2.1>;expires=70, <sip:other@h>;expires=10", 70),
+        ("<sip:1001@192.0.2.1>;expires=x, broken", 3600),
+    ],
+)
+def test_a_binding_that_the_registrar_writes_in_its_own_way_is_renewed_in_time(contacts: str, granted_s: int) -> None:
+    desk = Desk()
+    desk.register()
+    (done,) = desk.answer(200, f"Contact: {contacts}")
+    assert isinstance(done, Registered)
+    assert done.expires_s == granted_s
+    assert desk.phone.next_deadline() == max(granted_s // 2, granted_s - 600) * SECOND
+
+
+@pytest.mark.parametrize("route", ["garbage", "<sip:s1;lr>, <sip:s 2>", "<mailto:a@h>"])
+def test_a_service_route_that_cannot_be_gone_is_none(route: str) -> None:
+    desk = Desk()
+    desk.register()
+    (done,) = desk.answer(200, "Contact: <sip:1001@192.0.2.1>;expires=60", f"Service-Route: {route}")
+    assert isinstance(done, Registered)
+    assert done.service_route == ()
