@@ -46,6 +46,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     link_redial_us: int = 500 * MILLISECOND_US
     membership_refresh_us: int = 1 * SECOND_US
     membership_margin_us: int = 100 * MILLISECOND_US
+    forward_us: int = 20 * SECOND_US
     ring_us: int = 60 * SECOND_US
     routing_us: int = 30 * SECOND_US
     parting_us: int = 2 * SECOND_US

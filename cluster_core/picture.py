@@ -14,7 +14,7 @@ import msgspec
 
 from cluster_core.errors import LocalError
 from cluster_core.records import CallView
-from tlib_proto import Attribute, KVList, KVValue, Message, MessageType, PartyState
+from tlib_proto import Attribute, KVList, KVValue, Message, MessageType, PartyState, Value
 
 CALLS_MAX = 10_000
 """A picture holds no more calls than a node carries; what a peer says beyond is passed over."""
@@ -44,11 +44,19 @@ class Picture(msgspec.Struct):
     ready: bool = False
     work_mode: int = 0
     calls: dict[int, CallView] = {}
+    dnd: bool = False
+    forward_to: str = ""
+    forward_mode: int = 0
 
     @property
     def position(self) -> tuple[int, int, int]:
         """The place of the last event that the picture holds."""
         return self.epoch, self.role_epoch, self.seq
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to tell of the DN but whether it is in service."""
+        return not (self.agent_id or self.calls or self.dnd or self.forward_to)
 
 
 class Kind(StrEnum):
@@ -62,6 +70,8 @@ class Kind(StrEnum):
     READY = "ready"
     NOT_READY = "not ready"
     SERVICE = "service"
+    DND = "do not disturb"
+    FORWARD = "forward"
 
 
 class Effect(msgspec.Struct, frozen=True):
@@ -89,6 +99,10 @@ EFFECTS: dict[int, Effect] = {
     MessageType.EventAgentNotReady: Effect(Kind.NOT_READY),
     MessageType.EventDNOutOfService: Effect(Kind.SERVICE, 0),
     MessageType.EventDNBackInService: Effect(Kind.SERVICE, 1),
+    MessageType.EventDNDOn: Effect(Kind.DND, 1),
+    MessageType.EventDNDOff: Effect(Kind.DND, 0),
+    MessageType.EventForwardSet: Effect(Kind.FORWARD, 1),
+    MessageType.EventForwardCancel: Effect(Kind.FORWARD, 0),
 }
 """What each event does to the picture of its ThisDN (call models of Events and Models).
 
@@ -107,6 +121,12 @@ def apply(picture: Picture, message: Message, node: str) -> None:
             _apply_call(picture, message, node, effect)
         case Kind.SERVICE:
             picture.in_service = effect.state == 1
+        case Kind.DND:
+            picture.dnd = effect.state == 1
+        case Kind.FORWARD:
+            to = message.text(Attribute.OtherDN) if effect.state else ""
+            picture.forward_to = to
+            picture.forward_mode = _small(message.number(Attribute.ForwardMode)) if to else 0
         case Kind.LOGOUT:
             picture.agent_id, picture.ready, picture.work_mode = "", False, 0
         case _:
@@ -150,9 +170,10 @@ def extensions(picture: Picture) -> KVList:
 
     `status` 1 in service, 0 not; `AgentStatus` 0 logged out, 2 ready, 3 not ready; per call N from 1
     `conn-N` (16 hexadecimal digits), `ct-N` CallType, `ps-N` PartyState, and ours: `other-N`, `node-N`.
+    Where they are set: `dnd` 1, `fwd` the destination, and ours: `fwd-mode`, a ForwardMode.
     Of very many calls those are left out that one list does not hold.
     """
-    if not picture.agent_id and not picture.calls:
+    if picture.idle:
         return _IDLE[picture.in_service]
     status = _AGENT_LOGGED_OUT
     if picture.agent_id:
@@ -160,6 +181,10 @@ def extensions(picture: Picture) -> KVList:
     pairs: list[tuple[str, KVValue]] = [("status", int(picture.in_service)), ("AgentStatus", status)]
     if picture.agent_id:
         pairs += [("AgentID", picture.agent_id), ("AgentWorkMode", picture.work_mode)]
+    if picture.dnd:
+        pairs.append(("dnd", 1))
+    if picture.forward_to:
+        pairs += [("fwd", picture.forward_to), ("fwd-mode", picture.forward_mode)]
     room = _CALLS_OCTETS
     for n, call in enumerate(picture.calls.values(), 1):
         room -= _CALL_OCTETS + len((call.other_dn + call.node).encode("utf-8", "surrogateescape"))
@@ -193,6 +218,10 @@ def from_extensions(
     if picture.agent_id:
         picture.ready = plain.get("AgentStatus") == _AGENT_READY
         picture.work_mode = _number(plain.get("AgentWorkMode"))
+    picture.dnd = plain.get("dnd") == 1
+    picture.forward_to = _text(plain.get("fwd"))
+    if picture.forward_to:
+        picture.forward_mode = _number(plain.get("fwd-mode"))
     for fields in calls.values():
         digits = _text(fields.get("conn"))
         if _CONN_ID.fullmatch(digits) and len(picture.calls) < CALLS_MAX:
@@ -239,18 +268,25 @@ def merged(pictures: Iterable[Picture], own_word: bool = False) -> Picture:
 
 def same_view(a: Picture, b: Picture) -> bool:
     """Whether a client sees the same DN in both, whoever tells it and at whatever place."""
-    return (a.dn, a.in_service, a.agent_id, a.ready, a.work_mode, a.calls) == (
-        b.dn,
-        b.in_service,
-        b.agent_id,
-        b.ready,
-        b.work_mode,
-        b.calls,
+    return _shown(a) == _shown(b)
+
+
+def _shown(picture: Picture) -> tuple[object, ...]:
+    return (
+        picture.dn,
+        picture.in_service,
+        picture.agent_id,
+        picture.ready,
+        picture.work_mode,
+        picture.calls,
+        picture.dnd,
+        picture.forward_to,
+        picture.forward_mode,
     )
 
 
 def difference(old: Picture | None, new: Picture) -> tuple[list[Message], bool]:
-    """The service and agent events that bring a client from `old` to `new`, and whether the calls differ.
+    """The events of service, agent and features that bring a client from `old` to `new`, and whether the calls differ.
 
     Without an old picture the client takes the DN for out of service, with nobody logged in. The events
     hold no time and no place yet.
@@ -276,4 +312,15 @@ def difference(old: Picture | None, new: Picture) -> tuple[list[Message], bool]:
     if new.agent_id and (not same_agent or (new.ready, new.work_mode) != (before.ready, before.work_mode)):
         ready = MessageType.EventAgentReady if new.ready else MessageType.EventAgentNotReady
         say(ready, new.agent_id, new.work_mode)
+    if new.dnd != before.dnd:
+        say(MessageType.EventDNDOn if new.dnd else MessageType.EventDNDOff)
+    if (new.forward_to, new.forward_mode) != (before.forward_to, before.forward_mode):
+        forward = new if new.forward_to else before
+        event = MessageType.EventForwardSet if new.forward_to else MessageType.EventForwardCancel
+        said.append(Message(event, 0, forwarding(new.dn, forward.forward_to, forward.forward_mode)))
     return said, new.calls != before.calls
+
+
+def forwarding(dn: str, to: str, mode: int) -> dict[int, Value]:
+    """What EventForwardSet and EventForwardCancel say."""
+    return {Attribute.ThisDN: dn, Attribute.OtherDN: to, Attribute.ForwardMode: mode}

@@ -185,12 +185,18 @@ _AGENT = (
     MessageType.RequestAgentReady,
     MessageType.RequestAgentNotReady,
 )
+_FEATURES = (
+    MessageType.RequestSetDNDOn,
+    MessageType.RequestSetDNDOff,
+    MessageType.RequestCallForwardSet,
+    MessageType.RequestCallForwardCancel,
+)
 _BULK = (MessageType.RequestRegisterAll, MessageType.RequestUnregisterAll)
 
 RIGHTS: dict[ClientRole, frozenset[MessageType]] = {
     ClientRole.ROUTER: frozenset((*_QUERIES, *_REGISTRATION, *_CALL_CONTROL, MessageType.RequestRouteCall)),
-    ClientRole.DESKTOP: frozenset((*_QUERIES, *_REGISTRATION, *_CALL_CONTROL, *_AGENT)),
-    ClientRole.SMART: frozenset((*_QUERIES, *_BULK, *_REGISTRATION, *_CALL_CONTROL, *_AGENT)),
+    ClientRole.DESKTOP: frozenset((*_QUERIES, *_REGISTRATION, *_CALL_CONTROL, *_AGENT, *_FEATURES)),
+    ClientRole.SMART: frozenset((*_QUERIES, *_BULK, *_REGISTRATION, *_CALL_CONTROL, *_AGENT, *_FEATURES)),
     ClientRole.MONITOR: frozenset((*_QUERIES, *_REGISTRATION)),
     ClientRole.REPORTING: frozenset((*_QUERIES, MessageType.RequestPrivateService)),
     ClientRole.PEER: frozenset((*_QUERIES, MessageType.PeerMessage)),

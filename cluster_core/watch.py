@@ -63,6 +63,7 @@ _STATUS: dict[int, AddressStatus] = {
 }
 INFO: dict[int, Callable[[DnType, Picture], int]] = {
     AddressInfoType.AddressStatus: lambda kind, picture: int(address_status(picture)),
+    AddressInfoType.CallForwardingStatus: lambda kind, picture: picture.forward_mode,
     AddressInfoType.AgentStatus: lambda kind, picture: agent_status(picture),
     AddressInfoType.AddressType: lambda kind, picture: ADDRESS_TYPES[kind],
     AddressInfoType.CallsQuery: lambda kind, picture: len(picture.calls),
@@ -130,7 +131,7 @@ class Watch:
 
     def answer(self, now: int, conn: int, ref: int, dn: str, picture: Picture, out: list[AnyOutput]) -> None:
         """Answer one client's registration with the picture."""
-        if picture.agent_id or picture.calls:
+        if not picture.idle:
             self._clients.tell(now, conn, ref, _REGISTERED, self.told(dn, picture) | place_of(picture), out)
             return
         self._clients.fill(now, conn, ref, self._form(dn, picture), _blanks(dn, picture), out)
@@ -159,7 +160,7 @@ class Watch:
 
     def snapshot(self, now: int, conns: list[int], picture: Picture, out: list[AnyOutput]) -> None:
         """Send the whole picture to these streams."""
-        if conns and not (picture.agent_id or picture.calls):
+        if conns and picture.idle:
             dn = picture.dn
             self._clients.spread(now, conns, self._form(dn, picture), _blanks(dn, picture), out)
         elif conns:

@@ -106,6 +106,7 @@ class SessionController:
         self.making = self.talk.beginner = self.delivery.making = Making(self.calls, self.legs, self.talk)
         self.early = self.delivery.early = Early(self.calls, self.legs, self.talk, self.making)
         self.delivery.talk = self.talk
+        self.delivery.plan = plan
         self.making.onward = self._onward
         self.making.broken = self.delivery.broken
         self.muted = Muted(requests, self.calls, self.delivery, self.talk, self.transfers, plan)

@@ -9,7 +9,7 @@ import msgspec
 
 from cluster_core.contacts import fixed_binding, named_binding
 from cluster_core.core import Cause, Core
-from cluster_core.dial_plan import Target
+from cluster_core.dial_plan import DialPlan, Target
 from cluster_core.naming import Naming
 from cluster_core.outputs import AnyOutput
 from cluster_core.records import Binding, CallRecord, PartyRecord
@@ -17,7 +17,7 @@ from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.early import Early
-from cluster_core.session_controller.legs import Legs, Stage
+from cluster_core.session_controller.legs import NOWHERE, Elsewhere, Legs, Stage
 from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGING, PartyInput
 from cluster_core.session_controller.talk import Talk
@@ -25,8 +25,12 @@ from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Located
 from sip_proto import Response, Ringing
 from sip_proto import Target as Place
-from tlib_proto import CallState, DNRole, MessageType
+from tlib_proto import CallState, DNRole, ForwardMode, MessageType
 
+ALWAYS = (ForwardMode.Unconditional,)
+ON_BUSY = (ForwardMode.OnBusy, ForwardMode.OnBusyAndNoAnswer)
+ON_NO_ANSWER = (ForwardMode.OnNoAnswer, ForwardMode.OnBusyAndNoAnswer)
+_HOPS = 5
 _BUSY = (486, 600)
 _NO_ANSWER = (408, 480)
 _TRY_THE_NEXT = (408, 503)
@@ -42,11 +46,13 @@ class Locator(Protocol):
 
 
 class Waiting(msgspec.Struct):
-    """A call that waits to learn where a DN rings; `maker` when it is the DN of a program's call to begin with."""
+    """A call that waits to learn where a DN rings; `maker` when it is the DN of a program's call to begin with;
+    `hops` are the DNs that have sent it on."""
 
     conn_id: int
     dn: str
     maker: bool = False
+    hops: tuple[str, ...] = ()
 
 
 class Outward(msgspec.Struct):
@@ -71,6 +77,7 @@ class Delivery:
         self.making: Making
         self.early: Early
         self.talk: Talk
+        self.plan: DialPlan
         self.came_back: Callable[[int, CallRecord, int, CallState, list[AnyOutput]], bool]
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
@@ -78,13 +85,15 @@ class Delivery:
 
     # Begin.
 
-    def deliver(self, now: int, call: CallRecord, target: Target, out: list[AnyOutput]) -> None:
-        """Bring a call to an extension or a trunk."""
+    def deliver(
+        self, now: int, call: CallRecord, target: Target, out: list[AnyOutput], hops: tuple[str, ...] = ()
+    ) -> None:
+        """Bring a call to an extension or a trunk; `hops` are the DNs that have sent it on."""
         if target.kind is DnType.TRUNK:
             self._to_trunk(now, call, target, out)
             return
         token = self._core.ids.request()
-        self._waiting[token] = Waiting(call.conn_id, target.dn)
+        self._waiting[token] = Waiting(call.conn_id, target.dn, hops=hops)
         self.locator.locate(now, target.dn, token, out)
 
     def reach(self, now: int, call: CallRecord, dn: str, binding: Binding, out: list[AnyOutput]) -> None:
@@ -124,10 +133,19 @@ class Delivery:
         binding = None if located is None else located.binding
         if waiting.maker:
             self._call_maker(now, call, waiting.dn, binding, out)
-        elif binding is None:
+        elif binding is None or located is None:
             self._come_back(now, call, 480, Condition.OUT_OF_SERVICE, out)
         else:
-            self._invite(now, call, waiting.dn, "extension", binding, out)
+            elsewhere = Elsewhere(located.forward_to, located.forward_mode, (*waiting.hops, waiting.dn))
+            at_once = elsewhere.mode == ForwardMode.Unconditional
+            if at_once or located.dnd:
+                onward = self._onward(call, elsewhere, ALWAYS if at_once else ON_BUSY)
+                if onward is not None:
+                    self.deliver(now, call, onward, out, elsewhere.hops)
+                else:
+                    self._come_back(now, call, 480 if at_once else 486, Condition.PHONE_REFUSED, out)
+                return
+            self._invite(now, call, waiting.dn, "extension", binding, out, elsewhere=elsewhere)
 
     def found(self, now: int, key: int, targets: tuple[Place, ...], out: list[AnyOutput]) -> None:
         """Where the host of a trunk is, in the order to try; the key is the call."""
@@ -181,8 +199,14 @@ class Delivery:
     def failed(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> None:
         """A phone or trunk that we called has refused, or did not answer."""
         call = self._calls.calls[party.conn_id]
+        when = ON_BUSY if status in _BUSY else ON_NO_ANSWER if status in _NO_ANSWER else ()
+        onward = self._onward_of(call, party, when)
+        hops = self._legs.elsewhere(party.leg).hops
         self._legs.gone(party.leg)
         self.gone(now, party.leg, out)
+        if onward is not None:
+            self._send_on(now, call, party, onward, hops, out)
+            return
         outward = self._outward.get(call.conn_id)
         if outward is not None and party.role == DNRole.Destination and status in _TRY_THE_NEXT:
             self._calls.leave(now, party)
@@ -206,6 +230,20 @@ class Delivery:
         """Nobody answers."""
         call = self._calls.calls[conn_id]
         self._stay(conn_id)
+        for party in self._calls.of(call):
+            onward = self._onward_of(call, party, ON_NO_ANSWER)
+            if onward is not None:
+                hops = self._legs.elsewhere(party.leg).hops
+                self._legs.end(now, party.leg, 480)
+                self.gone(now, party.leg, out)
+                self._send_on(now, call, party, onward, hops, out)
+                return
+            if self._legs.elsewhere(party.leg).mode in ON_NO_ANSWER:
+                # It cannot go on after all, and rings for as long as any other.
+                self._legs.wants(party.leg, NOWHERE)
+                limits = self._core.limits
+                self._core.arm("ring", conn_id, now + max(limits.ring_us - limits.forward_us, 0))
+                return
         if self.is_routing(call):
             for party in self._calls.of(call):
                 if party.role == DNRole.Destination and party.kind != "queue":
@@ -262,7 +300,42 @@ class Delivery:
             self.leaves_queue(now, call, queue, party.dn, self._routed_by.pop(call.conn_id, None), out)
         third = self._calls.third(call)
         state = CallState.Transferred if third else CallState.Ok
+        sent_on = self._legs.elsewhere(party.leg).hops[:-1]
+        if sent_on and not third:
+            third = {"ThirdPartyDN": sent_on[-1], "ThirdPartyDNRole": int(DNRole.Destination)}
+            state = CallState.Forwarded
         self._calls.step(now, party, PartyInput.RING, out, state, **third)
+
+    def _onward(self, call: CallRecord, elsewhere: Elsewhere, when: tuple[int, ...]) -> Target | None:
+        """Where a DN sends a call on in these modes: not back to who has it or had it, and not for ever."""
+        if elsewhere.mode not in when or len(elsewhere.hops) > _HOPS:
+            return None
+        target = self.plan.find(elsewhere.to)
+        been = target.dn in elsewhere.hops or target.dn == self._calls.caller(call).dn
+        return None if been or target.kind not in (DnType.EXTENSION, DnType.TRUNK) else target
+
+    def _onward_of(self, call: CallRecord, party: PartyRecord, when: tuple[int, ...]) -> Target | None:
+        """The same of a phone that was called; not when the caller has what that phone says for good."""
+        if self._legs.stage(party.leg) is not Stage.OUTGOING or self.early.is_told(party.leg):
+            return None
+        return self._onward(call, self._legs.elsewhere(party.leg), when)
+
+    def _send_on(
+        self,
+        now: int,
+        call: CallRecord,
+        party: PartyRecord,
+        onward: Target,
+        hops: tuple[str, ...],
+        out: list[AnyOutput],
+    ) -> None:
+        """A phone does not take the call, which its DN wants to go on then."""
+        role = int(DNRole.Destination)
+        third: dict[str, Any] = {"ThirdPartyDN": onward.dialled, "ThirdPartyDNRole": role}
+        self._calls.step(now, party, PartyInput.RELEASE, out, CallState.Forwarded, **third)
+        self._calls.leave(now, party)
+        self._core.arm("ring", call.conn_id, None)
+        self.deliver(now, call, onward, out, hops)
 
     def leaves_queue(
         self,
@@ -344,6 +417,7 @@ class Delivery:
         binding: Binding,
         out: list[AnyOutput],
         trunk: str = "",
+        elsewhere: Elsewhere = NOWHERE,
     ) -> None:
         caller = self._calls.caller(call)
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
@@ -362,7 +436,12 @@ class Delivery:
             self._come_back(now, call, 503, Condition.TOO_MANY, out)
             return
         self._calls.set_leg(party, leg)
-        self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
+        if elsewhere.to or len(elsewhere.hops) > 1:
+            self._legs.wants(leg, elsewhere)
+        limits = self._core.limits
+        soon = self._onward_of(call, party, ON_NO_ANSWER) is not None
+        ring_us = min(limits.forward_us, limits.ring_us) if soon else limits.ring_us
+        self._core.arm("ring", call.conn_id, now + ring_us)
 
     def _call_maker(
         self, now: int, call: CallRecord, dn: str, binding: Binding | None, out: list[AnyOutput]

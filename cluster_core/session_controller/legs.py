@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from enum import IntEnum
 
+import msgspec
+
 from cluster_core.contacts import LISTENERS
 from cluster_core.core import Core
 from cluster_core.edge import Edge
@@ -41,7 +43,16 @@ class Reliable(IntEnum):
     ALWAYS = 1
 
 
+class Elsewhere(msgspec.Struct, frozen=True):
+    """Where a called DN wants its calls to go (`mode` is a ForwardMode), and the DNs that have sent this one on."""
+
+    to: str = ""
+    mode: int = 0
+    hops: tuple[str, ...] = ()
+
+
 _DEFAULTS = DnSettings(dn="", type=DnType.EXTENSION)
+NOWHERE = Elsewhere()
 
 
 class Legs:
@@ -54,6 +65,7 @@ class Legs:
         self.out = edge.sip_out
         self.host = core.member.sip.rpartition(":")[0].strip("[]")
         self._stages: dict[int, Stage] = {}
+        self._elsewhere: dict[int, Elsewhere] = {}
         # Of INVITEs that came in and are not answered: how sure their 1xx are, the session timer that their DN wants.
         self._reliable: dict[int, Reliable] = {}
         self._session_s: dict[int, int] = {}
@@ -76,12 +88,21 @@ class Legs:
         if known is not None and known.session_refresh_interval != _DEFAULTS.session_refresh_interval:
             self._session_s[leg] = self._interval_s(known)
 
+    def wants(self, leg: int, elsewhere: Elsewhere) -> None:
+        """What whoever we call wants of the call while it is not answered."""
+        self._elsewhere[leg] = elsewhere
+
+    def elsewhere(self, leg: int) -> Elsewhere:
+        """The same; nothing where nothing is set."""
+        return self._elsewhere.get(leg, NOWHERE)
+
     def answered(self, leg: int) -> None:
         """Our INVITE was answered."""
         self._stages[leg] = Stage.ANSWERED
 
     def gone(self, leg: int) -> None:
         """The leg is over."""
+        self._elsewhere.pop(leg, None)
         if self._stages.pop(leg, None) is Stage.INCOMING:
             self._early_over(leg)
 
@@ -234,6 +255,7 @@ class Legs:
     def end(self, now: int, leg: int, status: int, reason: str = "") -> None:
         """End a leg in the way its stage asks for: refuse, cancel or hang up."""
         stage = self._stages.pop(leg, None)
+        self._elsewhere.pop(leg, None)
         if stage is Stage.INCOMING:
             self._early_over(leg)
         try:

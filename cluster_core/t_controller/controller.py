@@ -16,6 +16,8 @@ from cluster_core.records import Binding, CallView
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
 from cluster_core.t_controller.agents import Agents
+from cluster_core.t_controller.features import REQUESTS as FEATURES
+from cluster_core.t_controller.features import Features
 from cluster_core.t_controller.link_records import (
     AnyLinkMessage,
     Bind,
@@ -74,7 +76,8 @@ class TController:
         self.links.user = self
         self.streams = Streams(core, clients, self.links)
         self.agents = Agents(core, clients, requests, self.streams)
-        self.owned = Owned(core, clients, self.ownership, self.links, self.streams, self.agents)
+        self.features = Features(core, clients, requests, self.streams)
+        self.owned = Owned(core, clients, self.ownership, self.links, self.streams, self.agents, self.features)
         self.registrations = Registrations(
             core, clients, requests, self.ownership, self.links, self.streams, self.owned
         )
@@ -165,7 +168,7 @@ class TController:
         cause = self._requests.open(now, client.conn, message, out)
         if cause is None:
             return
-        if message.id in INPUTS:
+        if message.id in INPUTS or message.id in FEATURES:
             self._serve_agent(now, message, cause, client.session_id, out)
         else:
             self.call_request(now, message, cause, out)
@@ -330,7 +333,9 @@ class TController:
         dn = message.text(Attribute.ThisDN)
         record = self.owned.record(dn)
         peer = self.links.owner_up(self.ownership.owner(dn))
-        if self.owned.serves(dn) and record is not None and record.in_service:
+        if self.owned.serves(dn) and record is not None and record.in_service and message.id in FEATURES:
+            self.features.request(now, message, cause, out)
+        elif self.owned.serves(dn) and record is not None and record.in_service:
             self.agents.request(now, message, cause, session, out)
         elif peer is not None and cause[0] == self._core.name:
             self._serve_at(now, peer, message, cause, out)
@@ -393,7 +398,7 @@ class TController:
         elif isinstance(body, Serve):
             cause = (peer.name, request.id)
             message = decode(body.frame)
-            if message.id in INPUTS:
+            if message.id in INPUTS or message.id in FEATURES:
                 self._serve_agent(now, message, cause, f"{peer.name}/", out)
             else:
                 self.calls.request(now, message, cause, out)

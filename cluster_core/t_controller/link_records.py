@@ -79,6 +79,9 @@ class Located(msgspec.Struct, frozen=True, tag=True, array_like=True):
     binding: Binding | None
     agent_id: str = ""
     node: str = ""
+    dnd: bool = False
+    forward_to: str = ""
+    forward_mode: int = 0
 
 
 class Bind(msgspec.Struct, frozen=True, tag=True, array_like=True):

@@ -18,6 +18,7 @@ from cluster_core.pacing import Paced
 from cluster_core.picture import Picture
 from cluster_core.records import Binding, CallView, DnRecord
 from cluster_core.t_controller.agents import Agents
+from cluster_core.t_controller.features import Features
 from cluster_core.t_controller.link_records import Forward, Located, Parties, PartiesAre
 from cluster_core.t_controller.links import Links
 from cluster_core.t_controller.streams import Streams
@@ -39,6 +40,7 @@ class Owned:
         links: Links,
         streams: Streams,
         agents: Agents,
+        features: Features,
     ) -> None:
         self._core = core
         self._clients = clients
@@ -46,6 +48,7 @@ class Owned:
         self._links = links
         self._streams = streams
         self._agents = agents
+        self._features = features
         self._wanted: dict[str, DnRecord] = {}
         self._held: dict[str, list[tuple[str, Forward]]] = {}
         self._asking: dict[str, tuple[dict[str, None], list[CallView]]] = {}
@@ -76,9 +79,18 @@ class Owned:
         node = self._node_of_calls(dn)
         if record is None or not self.serves(dn) or not (record.in_service or dn in self._asking):
             return Located(None, agent_id, node)
-        if record.bindings:
-            return Located(max(reversed(record.bindings), key=lambda binding: binding.q), agent_id, node)
-        return Located(self._fixed(dn), agent_id, node)
+        binding = (
+            max(reversed(record.bindings), key=lambda binding: binding.q) if record.bindings else self._fixed(dn)
+        )
+        features = self._features.of(dn)
+        return Located(
+            binding,
+            agent_id,
+            node,
+            dnd=features.dnd,
+            forward_to=features.forward_to,
+            forward_mode=features.forward_mode,
+        )
 
     def _node_of_calls(self, dn: str) -> str:
         """The node, within reach, where a further call of the DN belongs: that of the call which it holds, else of the
@@ -151,6 +163,7 @@ class Owned:
         record = self.record(dn)
         assert record is not None
         self._agents.log_out(now, dn, out)
+        self._features.end(now, dn, out)
         if record.in_service:
             self._service(now, dn, False, out)
         self._forget(now, dn, True, out)
@@ -214,6 +227,7 @@ class Owned:
     def lost(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """Another node owns the DN: its agent is logged out here, its stream ends here."""
         self._agents.log_out(now, dn, out)
+        self._features.end(now, dn, out)
         record = self.record(dn)
         if record is not None and record.in_service:
             self._service(now, dn, False, out)
@@ -351,6 +365,7 @@ class Owned:
             role_epoch=record.role_epoch,
             calls={view.conn_id: view for view in found},
         )
+        self._features.show(picture)
         agent = self._agents.of(dn)
         if agent is not None:
             picture.agent_id, picture.ready, picture.work_mode = agent.agent_id, agent.ready, agent.work_mode

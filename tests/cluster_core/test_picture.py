@@ -46,6 +46,10 @@ def pictures(draw, dn: str = "1001") -> Picture:
     if picture.agent_id:
         picture.ready, picture.work_mode = draw(st.booleans()), draw(SMALL)
     picture.calls = draw(CALLS)
+    picture.dnd = draw(st.booleans())
+    picture.forward_to = draw(st.sampled_from(["", "1002", "9\udc80"]))
+    if picture.forward_to:
+        picture.forward_mode = draw(SMALL)
     return picture
 
 
@@ -78,6 +82,19 @@ def test_a_message_without_a_row_changes_nothing(event):
     before = told((MessageType.EventQueued, RINGING), (MessageType.EventDNBackInService, {}))
     after = told((MessageType.EventQueued, RINGING), (MessageType.EventDNBackInService, {}), (event, RINGING))
     assert after == before
+
+
+def test_what_a_dn_does_with_its_calls_is_in_its_picture():
+    forward = {Attribute.OtherDN: "1002", Attribute.ForwardMode: 2}
+    picture = told((MessageType.EventDNDOn, {}), (MessageType.EventForwardSet, forward))
+    assert (picture.dnd, picture.forward_to, picture.forward_mode) == (True, "1002", 2)
+    assert not picture.idle
+    assert extensions(picture)[2:] == (("dnd", 1), ("fwd", "1002"), ("fwd-mode", 2))
+    said, _ = difference(Picture("1001", "n1", True), picture)
+    assert told(*((message.id, message.attributes) for message in said)) == picture
+    after = told((MessageType.EventDNDOff, {}), (MessageType.EventForwardCancel, forward), picture=picture)
+    assert after.idle
+    assert told((MessageType.EventForwardSet, {Attribute.ForwardMode: 1})).forward_mode == 0
 
 
 def test_every_kind_of_effect_is_used():

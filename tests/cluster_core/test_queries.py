@@ -12,7 +12,16 @@ from tests.cluster_core.alone import SDP, Alone, settings
 from tests.cluster_core.test_addresses import PORTS, narrow
 from tests.sim.cluster import Cluster
 from tests.sim.world import SECOND
-from tlib_proto import AddressInfoType, AddressStatus, AddressType, Attribute, ErrorCode, MessageType, PartyState
+from tlib_proto import (
+    AddressInfoType,
+    AddressStatus,
+    AddressType,
+    Attribute,
+    ErrorCode,
+    ForwardMode,
+    MessageType,
+    PartyState,
+)
 
 QUERY, LOGIN = MessageType.RequestQueryAddress, MessageType.RequestAgentLogin
 PHONE, STRANGER = ("198.51.100.1", 5060), ("203.0.113.9", 5060)
@@ -57,12 +66,15 @@ def test_each_kind_of_query_says_its_own_of_a_dn_that_an_agent_and_a_call_have()
         answer = desk.ask(QUERY, ThisDN=dn, AddressInfoType=info)
         return answer.number(Attribute.AddressInfoStatus, -1)
 
-    assert [status(info) for info in INFO] == [AddressStatus.Idle, 0, AddressType.DN, 0, 0, 0]
+    assert [status(info) for info in INFO] == [AddressStatus.Idle, 0, 0, AddressType.DN, 0, 0, 0]
     alone.phone("1001", PHONE)
     desk.ask(LOGIN, ThisDN="1001", AgentID="A1")
     alone.request("INVITE", "sip:1001@n1", STRANGER, to="<sip:1001@n1>", body=SDP)
     alone.answer(PHONE, b"INVITE", "180 Ringing")
-    assert [status(info) for info in INFO] == [AddressStatus.Ringing, 3, AddressType.DN, 1, 1, 1]
+    forward = {"OtherDN": "1002", "ForwardMode": ForwardMode.OnBusy}
+    desk.ask(MessageType.RequestCallForwardSet, ThisDN="1001", **forward)
+    busy = int(ForwardMode.OnBusy)
+    assert [status(info) for info in INFO] == [AddressStatus.Ringing, busy, 3, AddressType.DN, 1, 1, 1]
     answer = desk.ask(QUERY, ThisDN="1001", AddressInfoType=AddressInfoType.CallsQuery)
     told = dict(answer.pairs(Attribute.Extensions))
     assert f"{answer.number(Attribute.ConnID):016x}" == told["conn-1"]
