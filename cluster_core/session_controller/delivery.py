@@ -81,6 +81,7 @@ class Delivery:
         self.came_back: Callable[[int, CallRecord, int, CallState, list[AnyOutput]], bool]
         self._waiting: dict[int, Waiting] = {}
         self._routed_by: dict[int, Cause | None] = {}
+        self.join: Callable[[int, PartyRecord, PartyRecord, list[AnyOutput]], None]
         self._outward: dict[int, Outward] = {}
 
     # Begin.
@@ -183,13 +184,13 @@ class Delivery:
         if self._legs.stage(other.leg) is Stage.INCOMING:
             self.early.answered(now, party, other, response, out)
         else:
-            elsewhere = self.early.made(party, response)
-            self.making.called_answered(now, call, other, party, response.body, out)
+            if self.early.made(now, party, other, response, out):
+                self._legs.ack(now, party.leg)
+                self.join(now, other, party, out)
+            else:
+                self.making.called_answered(now, call, other, party, response.body, out)
             if call.conn_id not in self._calls.calls:
                 return
-            if elsewhere:
-                self.talk.refresh(now, other, out)
-                self.talk.refresh(now, party, out)
         self._core.arm("ring", call.conn_id, None)
         other.other_dn = party.dn
         self._calls.answered(call)
@@ -422,10 +423,10 @@ class Delivery:
         caller = self._calls.caller(call)
         party = self._calls.add(call, dn, kind, DNRole.Destination, 0, caller.dn)
         known = self._core.settings.dns.get(trunk or dn)
-        if self._legs.stage(caller.leg) is Stage.ANSWERED:
-            # A phone that is there has an offer in a program's call alone; else who is called makes it.
+        if not caller.leg or self._legs.stage(caller.leg) is Stage.ANSWERED:
+            # A phone that is there has an offer in a program's call alone; else who is called makes it, even early.
             offer = self._legs.shape(party, self.making.offer(call.conn_id))
-            plain = not self.making.has(call.conn_id)
+            plain = False
         else:
             offer = self._legs.shape(party, caller.sdp)
             plain = not offer and not self._legs.is_reliable(caller.leg)

@@ -14,7 +14,7 @@ from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
-from cluster_core.session_controller.talk import Talk
+from cluster_core.session_controller.talk import Talk, stillness
 from sip_proto import Request, Response, Ringing
 
 
@@ -22,9 +22,9 @@ class Branches(msgspec.Struct):
     """What a called leg has said early, by the tag of each branch of a fork: `answers`, those of them that are `final`;
     `last` is the branch whose description the party has.
 
-    `told` is the branch whose description the caller has for good, `asked` the one whose offer it was told, `agreed`
-    whether it has answered that; `held` says that nobody could, and we did. `version` is the caller's when it was told:
-    while it stays, the caller has heard of nothing since.
+    `told` is the branch whose description the caller, or the phone that is there, has for good, `asked` the one whose
+    offer it was told, `agreed` whether it has answered that; `held` says that nobody could, and we did. `version` is
+    the caller's when it was told: while it stays, the caller has heard of nothing since.
     """
 
     answers: dict[str, bytes] = {}
@@ -45,6 +45,7 @@ class Early:
         self._legs = legs
         self._talk = talk
         self._making = making
+        making.unheard = self._unheard
         self._branches: dict[int, Branches] = {}
 
     def __len__(self) -> int:
@@ -113,15 +114,22 @@ class Early:
         if branches.held:
             self._talk.refresh(now, party, out)
 
-    def made(self, party: PartyRecord, response: Response) -> bool:
-        """Who is called for a phone that is there has answered: True when that phone heard another branch's offer."""
-        branches = self._branches.pop(party.leg, None)
+    def made(
+        self, now: int, party: PartyRecord, other: PartyRecord, response: Response, out: list[AnyOutput]
+    ) -> bool:
+        """Who is called for a phone that is there has answered: True when its offer has its answer, which was silence.
+
+        What that phone was told of another branch is void.
+        """
+        branches = self._branches.pop(party.leg, None) or Branches()
         tag = response.to.tag
-        if branches is None or branches.told == tag:
-            party.sdp = response.body or party.sdp
-            return False
+        self._talk.facing.gone(other.leg)
+        if branches.told and branches.told != tag:
+            self._making.forget(party.conn_id)
+            self._talk.drop(now, other.leg, out)
         party.sdp = response.body or branches.answers.get(tag, b"") or party.sdp
-        return bool(branches.told)
+        self._calls.keep(self._calls.calls[party.conn_id], party)
+        return tag in branches.answers and tag != branches.told
 
     def is_told(self, leg: int) -> bool:
         """Whether who calls has heard this leg's description for good, and can be given no other before the answer."""
@@ -138,10 +146,12 @@ class Early:
         body, tag = given.response.body, given.response.to.tag
         branches = self._of(party.leg)
         branches.answers[tag] = body
-        if self._making.has(call.conn_id) and not branches.told:
+        if not branches.told and self._may_hear(call, other):
             branches.told = tag
             party.sdp = body
-            self._making.called_offers(now, call, party, body, out)
+            self._calls.keep(call, party)
+            self._talk.facing.hears(other, party)
+            self._making.called_offers(now, call, other, party, body, tag, out)
         elif not other.sdp and not branches.asked and self._legs.is_reliable(other.leg):
             party.sdp = body
             branches.asked = branches.last = tag
@@ -151,6 +161,22 @@ class Early:
             branches.held = True
             answer = media.held_answer(body, self._legs.host)
             self._legs.prack(now, party.leg, self._legs.shape(party, answer), tag)
+
+    def _may_hear(self, call: CallRecord, other: PartyRecord) -> bool:
+        """Whether the phone that is there can be offered what is said early: not while other offers to it are under
+        way, nor while a program holds it.
+        """
+        if self._making.has(call.conn_id):
+            return True
+        there = self._legs.stage(other.leg) is Stage.ANSWERED
+        return there and not self._talk.has(other.leg) and stillness(other) is None
+
+    def _unheard(self, now: int, party: PartyRecord, tag: str) -> None:
+        """The phone that is there does not want to hear that branch before it answers."""
+        branches = self._of(party.leg)
+        branches.told = ""
+        answer = media.held_answer(branches.answers[tag], self._legs.host)
+        self._legs.prack(now, party.leg, self._legs.shape(party, answer), tag)
 
     def _of(self, leg: int) -> Branches:
         return self._branches.setdefault(leg, Branches())

@@ -32,7 +32,8 @@ class Exchange(msgspec.Struct):
 
     `open` are the legs with an offer of ours and its number, `said` what it was, `answers` what those said that have
     answered (of BACK: what they had agreed to, and are to forget), `asker` the leg whose offer it is (0: ours), `owed`
-    the leg whose 2xx waits for an ACK with the asker's answer.
+    the leg whose 2xx waits for an ACK with the asker's answer. `known` is what the phone at the other
+    end of a leg knows of it; it is told when that leg agrees to something else.
     """
 
     kind: Kind
@@ -46,6 +47,7 @@ class Exchange(msgspec.Struct):
     party: int = 0
     given: PartyInput = PartyInput.HOLD
     failed: bool = False
+    known: dict[int, bytes] = {}
 
 
 class Wish(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ import msgspec
 
 from cluster_core.outputs import AnyOutput
 from cluster_core.records import CallRecord, PartyRecord
+from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.legs import Legs
 from cluster_core.session_controller.talk import Talk
@@ -20,13 +21,16 @@ from sip_proto.third_party import Acknowledge, Broken, Invite, Joined, Offer, Th
 
 class Made(msgspec.Struct):
     """A call that is being made: its machine, the parties of the sides, what B is offered; `early` once B has made its
-    offer before its 2xx, whose PRACK or ACK is owed as `prack` says."""
+    offer before its 2xx, in the branch `tag`, whose PRACK or ACK is owed as `prack` says. No program makes one that is
+    `brought`: A has talked to another before."""
 
     machine: ThirdParty
     parties: list[int]
     offer: bytes = b""
     early: bool = False
     prack: bool = False
+    tag: str = ""
+    brought: bool = False
 
 
 class Making:
@@ -38,6 +42,7 @@ class Making:
         self._talk = talk
         self.onward: Callable[[int, CallRecord, list[AnyOutput]], None]
         self.broken: Callable[[int, CallRecord, int, list[AnyOutput]], None]
+        self.unheard: Callable[[int, PartyRecord, str], None]
         self._made: dict[int, Made] = {}
 
     def __len__(self) -> int:
@@ -69,10 +74,20 @@ class Making:
         made.machine.answered(now, Side.A, body, said)
         self._do(now, call, made, said, out)
 
-    def called_offers(self, now: int, call: CallRecord, party: PartyRecord, body: bytes, out: list[AnyOutput]) -> None:
-        """Who is called makes its offer before its 2xx, in a reliable 1xx (RFC 3262 section 5)."""
-        made = self._made[call.conn_id]
+    def called_offers(
+        self,
+        now: int,
+        call: CallRecord,
+        there: PartyRecord,
+        party: PartyRecord,
+        body: bytes,
+        tag: str,
+        out: list[AnyOutput],
+    ) -> None:
+        """Who is called makes its offer before its 2xx, in a reliable 1xx of that branch (RFC 3262 section 5)."""
+        made = self._made.get(call.conn_id) or self._brought(now, call, there)
         made.early = made.prack = True
+        made.tag = tag
         self._answered(now, call, made, party, body, out)
 
     def called_answered(
@@ -105,7 +120,14 @@ class Making:
         party = self._calls.of_leg(leg)
         call = None if party is None else self._calls.calls[party.conn_id]
         made = None if call is None else self._made.get(call.conn_id)
-        if call is None or made is None:
+        if party is None or call is None or made is None:
+            return
+        if made.brought and made.prack:
+            # It goes on with what it had, and who is called rings on.
+            self.forget(call.conn_id)
+            self._talk.facing.gone(leg)
+            self.unheard(now, self._calls.parties[made.parties[Side.B]], made.tag)
+            self._talk.begun(now, leg, out)
             return
         said: list[ThirdPartyOutput] = []
         made.machine.refused(now, Side.A, status, said)
@@ -120,8 +142,8 @@ class Making:
         machine = ThirdParty(self._legs.host, there.party)
         said: list[ThirdPartyOutput] = []
         machine.start(now, Flow.III, said)
-        machine.answered(now, Side.A, there.sdp, said)
-        made = self._made[call.conn_id] = Made(machine, [there.party, 0])
+        machine.answered(now, Side.A, there.sdp or media.nothing(self._legs.host), said)
+        made = self._made[call.conn_id] = Made(machine, [there.party, 0], brought=True)
         return made
 
     def _answered(
@@ -143,7 +165,7 @@ class Making:
                 self.onward(now, call, out)
             elif isinstance(deed, Offer):
                 there, party = (self._calls.parties[number] for number in made.parties)
-                if not self._talk.offer(now, there, party, deed.body):
+                if not self._talk.offer(now, there, party, deed.body, out):
                     self.offer_refused(now, there.leg, 500, out)
             elif isinstance(deed, Joined):
                 self._joined(now, call, made, out)
@@ -158,7 +180,7 @@ class Making:
             return
         body = self._legs.shape(party, deed.body)
         if deed.side is Side.B and made.prack:
-            self._legs.prack(now, party.leg, body)
+            self._legs.prack(now, party.leg, body, made.tag)
         else:
             self._legs.ack(now, party.leg, body)
 

@@ -17,6 +17,7 @@ from cluster_core.rights import Condition
 from cluster_core.session_controller import media
 from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.exchanges import Exchange, Exchanges, Kind, Wish
+from cluster_core.session_controller.facing import Facing
 from cluster_core.session_controller.legs import Legs, Stage, passed_on
 from cluster_core.session_controller.tables import CONNECTED, HELD, PartyInput
 from sip_proto import Request
@@ -41,13 +42,14 @@ class Talk:
     def __init__(self, requests: Requests, calls: Calls, legs: Legs) -> None:
         self._requests = requests
         self._calls = calls
+        self.facing = self._facing = Facing(calls)
         self._legs = legs
         self._exchanges = Exchanges()
         self.beginner: Beginner
         self.apart: Callable[[int, PartyRecord, PartyRecord, list[AnyOutput]], None]
 
     def __len__(self) -> int:
-        return len(self._exchanges)
+        return len(self._exchanges) + len(self._facing)
 
     # Phones.
 
@@ -104,7 +106,7 @@ class Talk:
         self, now: int, party: PartyRecord, given: PartyInput, cause: Cause | None, out: list[AnyOutput]
     ) -> None:
         """THoldCall and TRetrieveCall: both phones get an offer from us; the event follows when both have answered."""
-        other = self._calls.other(party)
+        other = self._facing.other(party)
         busy = other is not None and self._is_busy(party, other)
         if other is None or self._calls.is_expected(party, given) or not (busy or party.state == _FITTING[given]):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
@@ -124,20 +126,42 @@ class Talk:
         """Another room's offers are under way on these legs: nothing else is, until `begun`."""
         self._exchanges.begin(Exchange(Kind.BEGIN, tuple(party.leg for party in parties), {}))
 
-    def offer(self, now: int, party: PartyRecord, other: PartyRecord, sdp: bytes) -> bool:
+    def offer(
+        self, now: int, party: PartyRecord, other: PartyRecord, sdp: bytes, out: list[AnyOutput]
+    ) -> bool:
         """Offer a party what the other one says, for the beginner, who hears what comes of it; False when it cannot be.
         Both legs are taken until `begun`."""
         for leg in (party.leg, other.leg):
-            before = self._exchanges.of(leg)
-            if before is not None:
-                for open_leg, offered in before.open.items():
-                    self._legs.withdraw(now, open_leg, offered)
-                self._legs.refuse_offer(now, before.asker, 491)
-                self._exchanges.end(before)
+            self.drop(now, leg, out)
         number = self._legs.offer(now, party.leg, self._legs.shape(party, sdp), other.dn)
         legs = (party.leg, other.leg)
         self._exchanges.begin(Exchange(Kind.BEGIN, legs, {party.leg: number}, said={party.leg: sdp}))
         return number > 0
+
+    def drop(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        """Whatever is under way on a leg is taken back: a phone that asked for it tries again, a program is refused."""
+        exchange = self._exchanges.of(leg)
+        if exchange is None:
+            return
+        for open_leg, offered in exchange.open.items():
+            self._legs.withdraw(now, open_leg, offered)
+        self._legs.refuse_offer(now, exchange.asker, 491)
+        self._fail(now, exchange, out)
+        self._exchanges.end(exchange)
+
+    def goes_back(self, now: int, stays: PartyRecord, out: list[AnyOutput]) -> None:
+        """Who was to come does not: who stays is offered again whom it talked to, if it has heard the other one."""
+        heard = self._facing.gone(stays.leg)
+        other = self._calls.other(stays)
+        if heard is None or other is None:
+            return
+        self.drop(now, stays.leg, out)
+        changed = other.sdp != heard.theirs
+        direction = stillness(stays) or (None if changed else media.mirror(heard.mine))
+        if self._tell(now, [(stays, other.sdp, direction)], about=other.dn):
+            exchange = self._exchanges.of(stays.leg)
+            assert exchange is not None
+            exchange.known[stays.leg] = b"" if changed else heard.mine
 
     def is_begun(self, leg: int) -> bool:
         """Whether a leg is taken until `begun`."""
@@ -152,7 +176,7 @@ class Talk:
 
     def refresh(self, now: int, party: PartyRecord, out: list[AnyOutput]) -> None:
         """A phone whose description is no longer what the other side does is offered what that does."""
-        other = self._calls.other(party)
+        other = self._facing.other(party)
         if other is None or not other.sdp:
             return
         if self._is_busy(party, other):
@@ -162,11 +186,11 @@ class Talk:
 
     def refreshed(self, now: int, party: PartyRecord, body: bytes, out: list[AnyOutput]) -> None:
         """A phone's answer when we kept its dialog alive: another one than before is told to the other phone."""
-        if not body or media.without_origin(body) == media.without_origin(party.sdp):
+        if not body or not _differ(body, party.sdp):
             return
         party.sdp = body
         self._keep(party)
-        other = self._calls.other(party)
+        other = self._facing.other(party)
         if other is not None:
             self.refresh(now, other, out)
 
@@ -176,6 +200,7 @@ class Talk:
 
     def gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         """A leg is over: nobody waits for its answers, and whoever waited for them is told."""
+        self._facing.gone(leg)
         exchange = self._exchanges.gone(leg)
         if exchange is None:
             return
@@ -194,7 +219,7 @@ class Talk:
     # A phone's offer.
 
     def _offered(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
-        other = self._calls.other(party)
+        other = self._facing.other(party)
         exchange = self._exchanges.of(party.leg)
         if exchange is not None and (exchange.kind is Kind.BEGIN or party.leg in exchange.open):
             self._crossed(now, exchange, party, offer, out)
@@ -254,6 +279,9 @@ class Talk:
             answer = media.answer_from(said, offer) if offer else said
             if answer and self._legs.answer_offer(now, leg, self._legs.shape(party, answer)):
                 agreed = media.limited(offer or party.sdp, answer)
+                for there, told in exchange.said.items():
+                    if there != leg:
+                        exchange.known[leg] = told
                 self.offer_answered(now, party, number, agreed, out)
             else:
                 self._legs.refuse_offer(now, leg, 488)
@@ -287,6 +315,7 @@ class Talk:
         elif self._legs.answer_offer(now, party.leg, self._legs.shape(party, answer)) and offer:
             party.sdp = offer
             self._keep(party)
+            self._by_phone(now, party, offer, out)
 
     def _passed(
         self, now: int, exchange: Exchange, party: PartyRecord, answer: bytes, out: list[AnyOutput]
@@ -323,7 +352,7 @@ class Talk:
 
     def _acknowledge(self, now: int, exchange: Exchange, party: PartyRecord, answer: bytes) -> None:
         """The ACK that a phone waits for, with an answer to its offer: what is known when nobody gave one."""
-        other = self._calls.other(party)
+        other = self._facing.other(party)
         if not answer and other is not None:
             answer = media.answer_from(other.sdp, party.sdp)
         exchange.owed = 0
@@ -339,7 +368,7 @@ class Talk:
     # Offers of ours.
 
     def _program(self, now: int, party: PartyRecord, given: PartyInput, out: list[AnyOutput]) -> None:
-        other = self._calls.other(party)
+        other = self._facing.other(party)
         begun = False
         if other is not None and party.state == _FITTING[given]:
             held = given is PartyInput.HOLD
@@ -359,13 +388,14 @@ class Talk:
         kind: Kind = Kind.BACK,
         holder: int = 0,
         given: PartyInput = PartyInput.HOLD,
+        about: str = "",
     ) -> bool:
         """Offer each of these parties a description in a direction; False when none of them can be asked."""
         opened: dict[int, int] = {}
         bodies: dict[int, bytes] = {}
         for to, sdp, direction in said:
             body = sdp if direction is None or not sdp else media.with_direction(sdp, direction)
-            number = self._legs.offer(now, to.leg, self._legs.shape(to, body)) if body else 0
+            number = self._legs.offer(now, to.leg, self._legs.shape(to, body), about) if body else 0
             if number:
                 opened[to.leg], bodies[to.leg] = number, body
         if opened:
@@ -383,15 +413,19 @@ class Talk:
                 self._legs.refuse_offer(now, exchange.asker, passed_on(status))
             self._end(now, exchange, out)
             return
+        self._fail(now, exchange, out)
+        if exchange.kind is Kind.BACK and not exchange.open:
+            self._go_along(now, exchange, out)
+        else:
+            self._perhaps_done(now, exchange, out)
+
+    def _fail(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
+        """An exchange comes to nothing: a program that wanted it is told so."""
         holder = self._calls.parties.get(exchange.party)
         if exchange.kind is Kind.PROGRAM and holder is not None and not exchange.failed:
             cause = self._calls.expected(holder, exchange.given)
             self._requests.fail(now, cause, Condition.PHONE_REFUSED, out, dn=holder.dn)
         exchange.failed = True
-        if exchange.kind is Kind.BACK and not exchange.open:
-            self._go_along(now, exchange, out)
-        else:
-            self._perhaps_done(now, exchange, out)
 
     def _go_along(self, now: int, exchange: Exchange, out: list[AnyOutput]) -> None:
         """A phone does not go back to what was: then the other one is told what it has agreed to; and if it had agreed
@@ -400,7 +434,7 @@ class Talk:
         self._end(now, exchange, out)
         (leg,) = exchange.legs
         party = self._calls.of_leg(leg)
-        other = None if party is None else self._calls.other(party)
+        other = None if party is None else self._facing.other(party)
         agreed = exchange.answers.get(leg, b"")
         if party is not None and agreed:
             party.sdp = agreed
@@ -428,12 +462,16 @@ class Talk:
             self._keep(holder)
             self._calls.step(now, holder, exchange.given, out)
         self._end(now, exchange, out)
+        for party in answered:
+            other, known = self._facing.other(party), exchange.known.get(party.leg)
+            if other is not None and known is not None and _differ(party.sdp, known):
+                self.refresh(now, other, out)
 
     def _before(self, parties: Sequence[PartyRecord]) -> list[tuple[PartyRecord, bytes, str | None]]:
         """What these phones had agreed to before: what the other side sends, as they last wanted it."""
         said: list[tuple[PartyRecord, bytes, str | None]] = []
         for party in parties:
-            other = self._calls.other(party)
+            other = self._facing.other(party)
             if other is not None:
                 said.append((party, other.sdp, media.mirror(party.sdp)))
         return said
@@ -456,7 +494,7 @@ class Talk:
                 self._tell_back(now, to, sdp, direction, exchange.answers.get(to.leg, b""))
         for leg in legs:
             party = self._calls.of_leg(leg)
-            other = None if party is None else self._calls.other(party)
+            other = None if party is None else self._facing.other(party)
             there = (leg,) if other is None else (leg, other.leg)
             while not any(self._exchanges.of(leg) is not None for leg in there):
                 waiting = self._exchanges.next(there)
@@ -498,3 +536,8 @@ class Talk:
 def stillness(party: PartyRecord) -> str | None:
     """The direction of all that is said to a phone for which a program holds the call; None for any other."""
     return "inactive" if party.still and party.state == HELD else None
+
+
+def _differ(one: bytes, other: bytes) -> bool:
+    """Whether two descriptions say something else, but for whose they are and which version."""
+    return media.without_origin(one) != media.without_origin(other)

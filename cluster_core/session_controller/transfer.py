@@ -62,6 +62,7 @@ class Transfers:
         self._plan = plan
         self.joins = Joins(calls, legs, talk)
         self.joins.apart = self._apart
+        delivery.join = self.joins.begin
         self._parting: dict[int, None] = {}
 
     def __len__(self) -> int:
@@ -207,6 +208,8 @@ class Transfers:
         self._requests.fail(now, self._calls.expected(by, PartyInput.RELEASE), condition, out, dn=by.dn)
         if comes is not None:
             self._leaves(now, comes, out, status, state)
+        self._delivery.making.forget(call.conn_id)
+        self._talk.goes_back(now, self._calls.parties[transfer.stays], out)
         return True
 
     def left(self, now: int, party: PartyRecord, status: int, out: list[AnyOutput]) -> bool:
@@ -227,7 +230,7 @@ class Transfers:
         """Bring who stays and who comes together; whom a program had called instead is not waited for any more."""
         if self._delivery.making.has(call.conn_id):
             self._delivery.making.forget(call.conn_id)
-            self._talk.begun(now, stays.leg, out)
+            self._talk.drop(now, stays.leg, out)
         self.joins.begin(now, stays, comes, out)
 
     def gone(self, leg: int) -> None:

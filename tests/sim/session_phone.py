@@ -154,6 +154,7 @@ class SessionPhone(Phone):
         now = self.world.now
         if isinstance(record, Offered):
             self.said.append(f"reinvited {direction_of(record.request.body)}")
+            self.heard["P-Asserted-Identity"] = record.request.get("P-Asserted-Identity") or ""
             self.offers[record.leg] = record.request.body
             self.thinks = record.leg
             how = self.on_offers.pop(0) if self.on_offers else self.on_offer

@@ -190,10 +190,8 @@ class TestForks:
         assert not right.calls
         over(cluster)
 
-
-    @pytest.mark.parametrize("who", ["left", "right"])
-    def test_of_two_branches_that_offer_early_to_a_program_s_call_either_may_answer(self, who: str) -> None:
-        cluster = Cluster()
+    def made(self, cluster: Cluster) -> tuple[SessionPhone, SessionPhone, SessionPhone]:
+        """A program's call by the trunk that rings at two places."""
         one = phone(cluster, "1001", "n1")
         left, right = (
             SessionPhone(cluster.world, "9123", "n1", ("198.51.100.7", 11_000 + number)) for number in range(2)
@@ -203,6 +201,12 @@ class TestForks:
         cluster.desktop("n1", "1001").ask(M.RequestMakeCall, ThisDN="1001", OtherDN="9123")
         cluster.world.until(lambda: left.has("ringing") and right.has("ringing"))
         cluster.settle()
+        return one, left, right
+
+    @pytest.mark.parametrize("who", ["left", "right"])
+    def test_of_two_branches_that_offer_early_to_a_program_s_call_either_may_answer(self, who: str) -> None:
+        cluster = Cluster()
+        one, left, right = self.made(cluster)
         for there in (left, right):
             there.progress()
             cluster.settle()
@@ -210,8 +214,27 @@ class TestForks:
         assert right.said[-1] == "pracked inactive"
         other = left if who == "left" else right
         answers(cluster, one, other)
-        cluster.settle()
         both_hear(one, other)
+        over(cluster)
+
+    @pytest.mark.parametrize("early", [True, False], ids=["after an early offer", "with its offer"])
+    @pytest.mark.parametrize("thinks", [True, False], ids=["while the maker's phone thinks", "when that has agreed"])
+    def test_a_program_s_call_goes_on_with_the_branch_that_answers(self, early: bool, thinks: bool) -> None:
+        cluster = Cluster()
+        one, left, right = self.made(cluster)
+        one.on_offers = ["think"] if thinks else []
+        left.progress()
+        cluster.settle()
+        if early:
+            right.progress()
+            cluster.settle()
+        right.answer()
+        cluster.settle()
+        if thinks and one.thinks:
+            one.decide()
+        cluster.settle(2 * SECOND)
+        both_hear(one, right)
+        assert not left.calls
         over(cluster)
 
 

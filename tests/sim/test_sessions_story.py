@@ -349,6 +349,20 @@ class TestOffersOfPrograms:
         both_hear(one, other)
         over(cluster)
 
+    def test_a_program_s_retrieve_that_crosses_a_phone_s_hold_ends_with_that(self, cluster: Cluster) -> None:
+        one, other, desk, conn_id = self.held(cluster)
+        desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)
+        other.on_offers = ["491"]
+        retrieve = desk.request(M.RequestRetrieveCall, ThisDN="1001", ConnID=conn_id)
+        cluster.settle(50 * MILLISECOND)
+        other.hold()
+        cluster.settle()
+        assert desk.answers[retrieve].id == M.EventRetrieved
+        assert other.said[-1] == "reanswered recvonly"
+        assert one.said[-2:] == ["reinvited sendrecv", "reinvited sendonly"]
+        agree(one, other)
+        over(cluster)
+
     def test_a_held_call_stays_held_when_the_other_phone_offers_again(self, cluster: Cluster) -> None:
         one, other, desk, conn_id = self.held(cluster)
         desk.ask(M.RequestHoldCall, ThisDN="1001", ConnID=conn_id)

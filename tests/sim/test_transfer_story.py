@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.sim import session_phone
 from tests.sim.cluster import Cluster, conn_id_of
-from tests.sim.transfer_cast import BY_1002, Story, port_of, third, told
+from tests.sim.transfer_cast import BY_1002, Story, third, told
 from tests.sim.world import SECOND
 from tlib_proto import Attribute, CallState, CallType, MessageType
 
@@ -131,30 +130,6 @@ class TestABlindTransfer:
         assert story.desk_b.names() == ["Held"]
         assert story.a.said == ["reinvited sendonly"]
         story.over()
-
-    def test_a_target_that_describes_itself_early_changes_nothing_before_its_answer(self, cluster: Cluster) -> None:
-        one, other, target = (session_phone.phone(cluster, number) for number in ("1001", "1002", "1003"))
-        target.on_invite = "nothing"
-        one.call("1002")
-        cluster.world.until(lambda: other.has("ringing"))
-        cluster.settle()
-        other.answer()
-        cluster.settle()
-        leg = one.leg("talking")
-        before = port_of(one.theirs[leg])
-        other.transfer("1003")
-        cluster.world.until(lambda: target.has("ringing"))
-        target.progress()
-        cluster.settle()
-        assert port_of(one.theirs[leg]) == before
-        target.reject(486)
-        cluster.settle(2 * SECOND)
-        assert told(other)[-2:] == ["report 486", "refer over terminated"]
-        assert port_of(one.theirs[leg]) == before == other.port
-        one.hang_up()
-        cluster.settle(40 * SECOND)
-        cluster.check()
-        cluster.quiet()
 
     def test_a_target_that_does_not_answer_leaves_the_call_where_it_was(self, cluster: Cluster) -> None:
         story = Story(cluster)
