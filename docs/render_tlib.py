@@ -171,6 +171,11 @@ def limits() -> str:
         ("server", "lost sessions that are kept", NODE.parked_sessions),
         ("server", "octets of missed events that a session is told again", NODE.resume_bytes),
         ("server", "octets of events that are kept for lost sessions", NODE.history_bytes),
+        ("server", "reporting sessions with a name", NODE.reporting_sessions),
+        ("server", "events that are kept for a reporting session", NODE.backlog_events),
+        ("server", "octets of these", NODE.backlog_bytes),
+        ("server", "seconds for which they are kept, and a session that lost its connection", _s(NODE.backlog_us)),
+        ("server", "names in UdataFilter", NODE.reporting_filter_keys),
     ]
     return table(("of the", "what", "at most"), rows)
 
