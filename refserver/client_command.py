@@ -21,6 +21,7 @@ from refserver.arguments import endpoint
 from refserver.client import Client, ClientError, TLibError, TLibTimeout, connect
 from refserver.client_requests import PairValue
 from refserver.event_json import object_of
+from tlib_proto.constants import ForwardMode
 from tlib_proto.logtext import render
 from tlib_proto.records import Message
 
@@ -30,6 +31,12 @@ STATUSES = (
     "5 no connection or lost, 130 interrupted."
 )
 ROLES = ("desktop", "router", "smart", "monitor", "reporting")
+FORWARD_MODES = {
+    "always": ForwardMode.Unconditional,
+    "busy": ForwardMode.OnBusy,
+    "no-answer": ForwardMode.OnNoAnswer,
+    "busy-or-no-answer": ForwardMode.OnBusyAndNoAnswer,
+}
 _CONN_ID = re.compile(r"[0-9A-Fa-f]{16}", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
@@ -85,6 +92,14 @@ OPTIONS: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     ),
     "to": (("--to",), {"required": True, "metavar": "NUMBER", "help": "destination"}),
     "digits": (("--digits",), {"required": True, "metavar": "DIGITS", "help": "0-9 A-D * #, at most 64"}),
+    "mode": (
+        ("--mode",),
+        {
+            "choices": tuple(FORWARD_MODES),
+            "default": "always",
+            "help": "which calls: always (default), busy, no-answer (after 20 s), busy-or-no-answer",
+        },
+    ),
     "key": (("--key",), {"required": True, "metavar": "KEY", "help": "key of the user data"}),
     "pairs": (
         ("--data",),

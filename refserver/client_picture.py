@@ -302,7 +302,9 @@ def same(one: Picture | None, other: Picture | None) -> bool:
 
 def _seen(picture: Picture) -> tuple[object, ...]:
     calls = {c.conn_id: (c.call_type, c.state, c.other_dn) for c in picture.calls.values()}
-    return picture.dn, picture.in_service, picture.agent_id, picture.ready, picture.work_mode, calls
+    agent = picture.agent_id, picture.ready, picture.work_mode
+    features = picture.dnd, picture.forward_to, picture.forward_mode
+    return picture.dn, picture.in_service, *agent, *features, calls
 
 
 def _change(dn: str, before: Picture | None, after: Picture | None) -> Change:

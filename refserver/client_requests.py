@@ -18,6 +18,7 @@ from tlib_proto.constants import (
     Attribute,
     ControlMode,
     ErrorCode,
+    ForwardMode,
     MakeCallType,
     MessageType,
     RegisterMode,
@@ -219,6 +220,47 @@ class TLibraryFunctions:
         attributes = _agent(dn, queue, workmode)
         return await self._ask(
             MessageType.RequestAgentNotReady, attributes, reasons=reasons, extensions=extensions
+        )
+
+    # what a DN does with its calls
+
+    async def set_dnd_on(self, dn: str, reasons: Pairs = (), extensions: Pairs = ()) -> Message:
+        """TSetDNDOn: the DN is not to be disturbed; answered by EventDNDOn."""
+        attributes: dict[int, Value] = {Attribute.ThisDN: dn}
+        return await self._ask(MessageType.RequestSetDNDOn, attributes, reasons=reasons, extensions=extensions)
+
+    async def set_dnd_off(self, dn: str, reasons: Pairs = (), extensions: Pairs = ()) -> Message:
+        """TSetDNDOff; answered by EventDNDOff."""
+        attributes: dict[int, Value] = {Attribute.ThisDN: dn}
+        return await self._ask(MessageType.RequestSetDNDOff, attributes, reasons=reasons, extensions=extensions)
+
+    async def call_set_forward(
+        self,
+        dn: str,
+        destination: str,
+        mode: ForwardMode = ForwardMode.Unconditional,
+        reasons: Pairs = (),
+        extensions: Pairs = (),
+    ) -> Message:
+        """TCallSetForward, which replaces the forward that there is; answered by EventForwardSet."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.OtherDN: destination,
+            Attribute.ForwardMode: int(mode),
+        }
+        return await self._ask(
+            MessageType.RequestCallForwardSet, attributes, reasons=reasons, extensions=extensions
+        )
+
+    async def call_cancel_forward(
+        self, dn: str, mode: ForwardMode = ForwardMode.None_, reasons: Pairs = (), extensions: Pairs = ()
+    ) -> Message:
+        """TCallCancelForward, of that mode or of whatever there is; answered by EventForwardCancel."""
+        attributes: dict[int, Value] = {Attribute.ThisDN: dn}
+        if mode is not ForwardMode.None_:
+            attributes[Attribute.ForwardMode] = int(mode)
+        return await self._ask(
+            MessageType.RequestCallForwardCancel, attributes, reasons=reasons, extensions=extensions
         )
 
     # calls

@@ -9,7 +9,7 @@ import pytest
 from refserver.client import Client, TLibError
 from refserver.phone import Phone
 from tests.live.cluster import Cluster, run, running
-from tlib_proto.constants import Attribute, CallState, MessageType
+from tlib_proto.constants import Attribute, CallState, ForwardMode, MessageType
 
 M = MessageType
 
@@ -74,6 +74,32 @@ def test_a_desktop_sends_digits_and_sends_a_ringing_call_on(tmp_path: Path) -> N
             await desk.answer_call("1003", conn_id)
             await desk.wait_for(M.EventEstablished, dn="1001", conn_id=conn_id)
             await desk.release_call("1003", conn_id)
+            await over(cluster)
+
+    run(body)
+
+
+def test_a_dn_forwards_its_calls_and_is_not_to_be_disturbed(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with running(tmp_path) as cluster:
+            phones = [await cluster.phone(dn, node) for dn, node in (("1001", "n1"), ("1002", "n2"), ("1003", "n1"))]
+            desk = await cluster.desktop("n1", "1001", "1002", "1003")
+            await desk.call_set_forward("1002", "1003", ForwardMode.OnBusy)
+            await desk.set_dnd_on("1002")
+            await phones[0].call("1002")
+            ringing = await desk.wait_for(M.EventRinging, dn="1003")
+            assert ringing.number(Attribute.CallState) == CallState.Forwarded
+            assert ringing.text(Attribute.ThirdPartyDN) == "1002"
+            await desk.release_call("1001", ringing.number(Attribute.ConnID))
+            await desk.wait_for(M.EventReleased, dn="1001")
+            await desk.call_cancel_forward("1002")
+            await phones[0].call("1002")
+            await desk.wait_for(M.EventDestinationBusy, dn="1001")
+            await desk.set_dnd_off("1002")
+            await over(cluster)
+            await phones[0].call("1002")
+            conn_id = (await desk.wait_for(M.EventRinging, dn="1002")).number(Attribute.ConnID)
+            await desk.release_call("1001", conn_id)
             await over(cluster)
 
     run(body)

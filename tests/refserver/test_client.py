@@ -14,7 +14,7 @@ from refserver import client as client_module
 from refserver.client import Client, ConnectionLost, EventsLost, TLibError, TLibTimeout, connect
 from refserver.client_requests import pairs_of
 from tests.refserver.tlib_server import Answer, ScriptedServer, event
-from tlib_proto.constants import Attribute, MessageType
+from tlib_proto.constants import Attribute, ForwardMode, MessageType
 from tlib_proto.records import Message
 
 M = MessageType
@@ -25,6 +25,10 @@ ANSWERS = {
     M.RequestAgentLogout: M.EventAgentLogout,
     M.RequestAgentReady: M.EventAgentReady,
     M.RequestAgentNotReady: M.EventAgentNotReady,
+    M.RequestSetDNDOn: M.EventDNDOn,
+    M.RequestSetDNDOff: M.EventDNDOff,
+    M.RequestCallForwardSet: M.EventForwardSet,
+    M.RequestCallForwardCancel: M.EventForwardCancel,
     M.RequestMakeCall: M.EventDialing,
     M.RequestAnswerCall: M.EventEstablished,
     M.RequestReleaseCall: M.EventReleased,
@@ -143,6 +147,19 @@ def test_a_server_that_stays_silent_is_given_up_at_the_deadline() -> None:
         (lambda c: c.agent_logout("1001"), M.RequestAgentLogout, {"ThisDN": "1001"}),
         (lambda c: c.agent_set_ready("1001"), M.RequestAgentReady, {"ThisDN": "1001"}),
         (lambda c: c.agent_set_not_ready("1001"), M.RequestAgentNotReady, {"ThisDN": "1001"}),
+        (lambda c: c.set_dnd_on("1001"), M.RequestSetDNDOn, {"ThisDN": "1001"}),
+        (lambda c: c.set_dnd_off("1001"), M.RequestSetDNDOff, {"ThisDN": "1001"}),
+        (
+            lambda c: c.call_set_forward("1001", "1002"),
+            M.RequestCallForwardSet,
+            {"ThisDN": "1001", "OtherDN": "1002", "ForwardMode": 1},
+        ),
+        (
+            lambda c: c.call_cancel_forward("1001", ForwardMode.OnBusy),
+            M.RequestCallForwardCancel,
+            {"ThisDN": "1001", "ForwardMode": 2},
+        ),
+        (lambda c: c.call_cancel_forward("1001"), M.RequestCallForwardCancel, {"ForwardMode": None}),
         (
             lambda c: c.make_call("1001", "1002", {"k": "v"}),
             M.RequestMakeCall,

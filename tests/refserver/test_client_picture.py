@@ -16,6 +16,7 @@ from tlib_proto.testing import Numbers, named
 M = MessageType
 READY = (("status", 1), ("AgentStatus", 2), ("AgentID", "A1"), ("AgentWorkMode", 0))
 NOT_READY = (("status", 1), ("AgentStatus", 3), ("AgentID", "A1"), ("AgentWorkMode", 0))
+BUSY_TO_1002 = (*READY, ("dnd", 1), ("fwd", "1002"), ("fwd-mode", 2))
 CALL = (
     *READY,
     ("conn-1", "0010000000000001"),
@@ -118,6 +119,18 @@ def test_what_the_owner_told_meanwhile_is_counted_and_what_changed_is_shown() ->
     assert change.after is not None
     assert (change.before.ready, change.after.ready, list(change.after.calls)) == (True, False, [CONN])
     assert [message.name for message in change.events] == ["EventAgentNotReady"]
+
+
+def test_a_forward_that_was_set_meanwhile_is_shown() -> None:
+    server = Server()
+    tracker = watching(server)
+    server.event(M.EventDNDOn)
+    server.event(M.EventForwardSet)
+    said = told(again(tracker, server.picture(pairs=BUSY_TO_1002), link=server.link()))
+    (change,) = said.changes
+    assert change.after is not None
+    assert (change.after.dnd, change.after.forward_to, change.after.forward_mode) == (True, "1002", 2)
+    assert [message.name for message in change.events] == ["EventDNDOn", "EventForwardSet"]
 
 
 @pytest.mark.parametrize(

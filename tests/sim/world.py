@@ -515,7 +515,9 @@ def by_id(calls: Iterable[Any]) -> list[tuple[int, int, str]]:
 def seen(picture: Any) -> tuple[object, ...]:
     """What somebody who watches sees in a picture, whoever told it."""
     calls = sorted((c.conn_id, c.call_type, c.state, c.other_dn, c.node) for c in picture.calls.values())
-    return (picture.dn, picture.in_service, picture.agent_id, picture.ready, picture.work_mode, calls)
+    agent = picture.agent_id, picture.ready, picture.work_mode
+    features = picture.dnd, picture.forward_to, picture.forward_mode
+    return (picture.dn, picture.in_service, *agent, *features, calls)
 
 
 def address(text: str) -> Address:
