@@ -95,6 +95,11 @@ class Peer:
         """Whether both connections of the pair are greeted."""
         return self.dialled_up and self.served != 0
 
+    def unserved(self) -> None:
+        """The connection that it dialled is gone: it will say anew what it wants."""
+        self.served = 0
+        self.untold, self.untold_last = {}, False
+
 
 class LinkUser(Protocol):
     """Who is told what happens on links."""
@@ -213,7 +218,8 @@ class Links:
         for conn in (peer.dialled, peer.served):
             if conn:
                 self._edge.close(now, conn, why, out)
-        peer.dialled, peer.dialled_up, peer.served = 0, False, 0
+        peer.dialled, peer.dialled_up = 0, False
+        peer.unserved()
         self._went_down(now, peer, was_up, out)
 
     def greeted(self, now: int, client: Client, record: Greeted, out: list[AnyOutput]) -> bool:
@@ -230,10 +236,9 @@ class Links:
         was_up = peer.up
         if peer.served:
             self._edge.close(now, peer.served, "the peer dialled again", out)
-            peer.served = 0
+            peer.unserved()
             self._went_down(now, peer, was_up, out)
             was_up = False
-        peer.untold, peer.untold_last = {}, False
         peer.interest, peer.everything = {}, not self._core.settings.options.smart_proxy_enabled
         peer.served = client.conn
         attributes: dict[int, int | str] = {
@@ -265,7 +270,7 @@ class Links:
                 if not peer.cut:
                     self._core.arm("dial", peer.name, now + self._core.limits.link_redial_us)
             elif peer.served == conn:
-                peer.served = 0
+                peer.unserved()
             else:
                 continue
             self._went_down(now, peer, was_up, out)

@@ -30,6 +30,7 @@ from cluster_core.inputs import (
     Role,
     Timeout,
     WallClock,
+    Writable,
 )
 from cluster_core.node import ClusterNode
 from cluster_core.outputs import AnyOutput, Ask, Close, Dial, Fault, Replicate, Send, SendDatagram
@@ -78,6 +79,10 @@ class Stream:
         self.places = places
         self.last_at = [0, 0]
         self.silent = False
+        self.queued = [0, 0]
+        self.most_queued = [0, 0]
+        self.high = [False, False]
+        self.free_at = [0, 0]
 
 
 class Wires:
@@ -86,6 +91,10 @@ class Wires:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.least_us, self.most_us = 200, 3_000
+        self.slow: dict[tuple[str, str], int] = {}
+        """How many octets a second pass from one place to another; what was sent beyond waits with the sender."""
+        self.marks = (65_536, 262_144)
+        """How much must wait until its host is told, and how little until it is told again."""
         self.loss = self.duplicate = 0.0
         self.jitter_us = 0
 
@@ -243,6 +252,11 @@ class Host:
         if self.streams.pop(stream.conns[side], None) is not None:
             self.give(Closed(stream.conns[side], why))
 
+    def writable(self, stream: Stream, side: int, octets: int) -> None:
+        """The queue of a stream crossed a mark."""
+        if stream.conns[side] in self.streams:
+            self.give(Writable(stream.conns[side], octets))
+
     def datagram(self, source: Address, data: bytes) -> None:
         self.give(Datagram("sip", source, data))
 
@@ -338,8 +352,15 @@ class World:
 
     def send(self, stream: Stream, side: int, data: bytes) -> None:
         """Bytes from one side to the other."""
-        if stream.users[side] is not None and not stream.silent:
+        if stream.users[side] is None or stream.silent:
+            return
+        rate = self.wires.slow.get((stream.places[side], stream.places[1 - side]))
+        if rate is None:
             self._later(stream, 1 - side, self._deliver, stream, 1 - side, data)
+            return
+        stream.free_at[side] = max(self.now, stream.free_at[side]) + len(data) * SECOND // rate
+        self._queue_is(stream, side, stream.queued[side] + len(data))
+        self.after(stream.free_at[side] - self.now, self._leave, stream, side, data)
 
     def close(self, stream: Stream, side: int, why: str) -> None:
         """One side is done; the other hears it after what was sent before."""
@@ -399,6 +420,27 @@ class World:
         user = stream.users[side]
         if user is not None and not stream.silent:
             user.received(stream, side, data)
+
+    def _leave(self, stream: Stream, side: int, data: bytes) -> None:
+        """What waited in a queue is on its way."""
+        self._queue_is(stream, side, stream.queued[side] - len(data))
+        if not stream.silent:
+            self._later(stream, 1 - side, self._deliver, stream, 1 - side, data)
+
+    def _queue_is(self, stream: Stream, side: int, octets: int) -> None:
+        low, high = self.wires.marks
+        stream.queued[side] = octets
+        stream.most_queued[side] = max(octets, stream.most_queued[side])
+        crossed = octets <= low if stream.high[side] else octets > high
+        user = stream.users[side]
+        if crossed and isinstance(user, Host):
+            stream.high[side] = not stream.high[side]
+            self.after(0, self._tell_queued, stream, side)
+
+    def _tell_queued(self, stream: Stream, side: int) -> None:
+        user = stream.users[side]
+        if isinstance(user, Host) and not stream.silent:
+            user.writable(stream, side, stream.queued[side])
 
     def _hang_up(self, stream: Stream, side: int, why: str) -> None:
         user, stream.users[side] = stream.users[side], None
