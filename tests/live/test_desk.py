@@ -91,7 +91,7 @@ def test_a_dn_forwards_its_calls_and_is_not_to_be_disturbed(tmp_path: Path) -> N
             assert ringing.number(Attribute.CallState) == CallState.Forwarded
             assert ringing.text(Attribute.ThirdPartyDN) == "1002"
             await desk.release_call("1001", ringing.number(Attribute.ConnID))
-            await desk.wait_for(M.EventReleased, dn="1001")
+            await over(cluster)
             await desk.call_cancel_forward("1002")
             await phones[0].call("1002")
             await desk.wait_for(M.EventDestinationBusy, dn="1001")
