@@ -16,6 +16,7 @@ from cluster_core.backlog import Backlog
 from cluster_core.clients import Client, Clients
 from cluster_core.core import Core
 from cluster_core.edge import Edge
+from cluster_core.limits import SECOND_US
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.records import CallRecord, InteractionRecord, ReportingRecord
 from cluster_core.reporting import SEQUENCE_ID, Asked, Status, narrowed, read, sequence_id
@@ -59,6 +60,7 @@ class InteractionProxy:
         self._by_name: dict[tuple[str, bool, str], str] = {}
         self._by_conn: dict[int, str] = {}
         self._turns = 0
+        self._shown_until_us = 0
 
     def status(self) -> dict[str, int]:
         """What an operator sees of reporting: sessions, those without a connection, what is kept for them."""
@@ -190,33 +192,34 @@ class InteractionProxy:
         """A session begins, or goes on on this stream: the answer first, then what is kept, then what happens."""
         name = (client.application, client.proven, asked.name)
         session = self._sessions.get(self._by_name.get(name, ""))
-        if session is None and asked.name and not self._room(now, out):
+        status, place = (Status.NEW, 0) if session is None else _place(session.record, asked)
+        alone = len(self.calls.calls) - len(self._core.store.rows("interactions"))
+        pictures = asked.snapshot and (alone or (session is not None and status is Status.GAP and session.calls))
+        if (pictures and self._shown_until_us > now + SECOND_US) or (
+            session is None and asked.name and not self._room(now, out)
+        ):
             self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
             return
         if mine is not None and mine is not session:
             self._end(now, mine, "its client opened another one", out)
-        status = Status.NEW
         if session is None:
             session = self._begin(now, client, asked)
         else:
             self._detach(now, session, client, out)
-            status = self._place(session, asked)
+            session.sent = place
         record = session.record
         record.wants, record.snapshot, record.away_us = asked.wants, asked.snapshot, 0
-        shown = list(session.calls) if status is Status.GAP and record.snapshot else []
-        if record.snapshot:
-            for conn_id in [number for number in self.calls.calls if not self._is_assigned(number)]:
-                main = self.calls.calls[conn_id].main
-                self._assign(session, conn_id, main if main in session.calls else conn_id)
-                shown.append(conn_id)
+        shown = list(session.calls) if status is Status.GAP and asked.snapshot else []
+        if asked.snapshot:
+            shown += self._adopt(session)
         self._show(now, session, shown, out)
         follow = record.next - session.sent
-        pictures = min(len(shown), follow)
-        lost = self._lost(session, asked)
+        shows = min(len(shown), follow)
+        lost = _lost(session, asked)
         status = Status.GAP if lost and status is Status.RESUMED else status
         record.lost = 0
         self._core.store.put("reporting", record.session_id, record)
-        self._answer(now, client, message, status, follow - pictures, out, pictures, lost)
+        self._answer(now, client, message, status, follow - shows, out, shows, lost)
         session.conn = client.conn
         self._by_conn[client.conn] = record.session_id
         self.replay_timeout(now, record.session_id, out)
@@ -230,24 +233,6 @@ class InteractionProxy:
         if asked.name:
             self._by_name[client.application, client.proven, asked.name] = key
         return session
-
-    def _place(self, session: Session, asked: Asked) -> Status:
-        """From where a session goes on: behind the event that its client names, or with all that is kept."""
-        record = session.record
-        session.sent = record.first
-        if asked.after is None:
-            return Status.GAP if record.lost else Status.RESUMED
-        if not record.begun - 1 <= asked.after < record.next:
-            return Status.GAP
-        session.sent = max(record.first, asked.after + 1)
-        return Status.GAP if session.sent > asked.after + 1 else Status.RESUMED
-
-    def _lost(self, session: Session, asked: Asked) -> int:
-        """How many events are not kept of those before the first that follows; 0 too where nobody can tell."""
-        record = session.record
-        if asked.after is None:
-            return record.lost
-        return max(0, session.sent - asked.after - 1) if asked.after >= record.begun - 1 else 0
 
     def _detach(self, now: int, session: Session, client: Client, out: list[AnyOutput]) -> None:
         """A session leaves the stream that it had, which is closed unless it is that of the same client."""
@@ -304,8 +289,14 @@ class InteractionProxy:
             found.turn = self._turns
         return found
 
-    def _is_assigned(self, conn_id: int) -> bool:
-        return self._core.store.get("interactions", conn_id) is not None
+    def _adopt(self, session: Session) -> list[int]:
+        """Calls that are nobody's become a session's; returns them."""
+        rows = self._core.store.rows("interactions")
+        found = [conn_id for conn_id in self.calls.calls if conn_id not in rows]
+        for conn_id in found:
+            about = rows.get(self.calls.calls[conn_id].main)
+            self._assign(session, conn_id, conn_id if about is None else about.interaction)
+        return found
 
     def _assign(self, session: Session, conn_id: int, interaction: int) -> None:
         session.calls[conn_id] = None
@@ -347,7 +338,10 @@ class InteractionProxy:
 
     # what sessions are told
 
-    def _show(self, now: int, session: Session, calls: Iterable[int], out: list[AnyOutput]) -> None:
+    def _show(self, now: int, session: Session, calls: list[int], out: list[AnyOutput]) -> None:
+        """Pictures of calls; so many take their time, before which nobody is shown more for the asking."""
+        spent_us = len(calls) * SECOND_US // self._core.limits.pictures_a_second
+        self._shown_until_us = max(now, self._shown_until_us) + spent_us
         for conn_id in calls:
             self._tell(now, session, self.calls.picture(now, self.calls.calls[conn_id]), out)
 
@@ -414,3 +408,20 @@ class InteractionProxy:
 
 def _kept(session: Session) -> int:
     return session.record.next - session.record.first
+
+
+def _place(record: ReportingRecord, asked: Asked) -> tuple[Status, int]:
+    """From where a session goes on: behind the event that its client names, or with all that is kept."""
+    if asked.after is None:
+        return Status.GAP if record.lost else Status.RESUMED, record.first
+    if not record.begun - 1 <= asked.after < record.next:
+        return Status.GAP, record.first
+    place = max(record.first, asked.after + 1)
+    return Status.GAP if place > asked.after + 1 else Status.RESUMED, place
+
+
+def _lost(session: Session, asked: Asked) -> int:
+    """How many events are not kept of those before the first that follows; 0 too where nobody can tell."""
+    if asked.after is None:
+        return session.record.lost
+    return max(0, session.sent - asked.after - 1) if asked.after >= session.record.begun - 1 else 0

@@ -19,6 +19,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     parked_sessions: int = 256
     reporting_sessions: int = 16
     reporting_filter_keys: int = 256
+    pictures_a_second: int = 1_000
     backlog_us: int = 3_600 * SECOND_US
     backlog_bytes: int = 64 * 1_048_576
     backlog_events: int = 200_000

@@ -510,6 +510,25 @@ class TestBounds:
         assert said(icon.come(SequenceId=number(told[0])))["events-lost"] == len(told) - 1
         assert not [fault for fault in on.faults if fault.kind == "reporting-events-lost"]
 
+    def test_pictures_for_the_asking_take_their_time(self):
+        on = alone(pictures_a_second=4)
+        for n in range(4):
+            call(on, str(n))
+        icon = Icon(on)
+        assert said(icon.ack)["events-in-snapshot"] == 4
+        assert said(icon.ask(SequenceId="0" * 16))["events-in-snapshot"] == 4
+        for _ in range(3):
+            assert refusal(icon.ask(SequenceId="0" * 16))[0] == ErrorCode.SERVICE_BUSY
+        kept = on.node.status()["reporting"]["events"]
+        assert kept == 8
+        assert said(icon.ask())["session-status"] == "resumed"
+        icon.name = "other"
+        icon.ask(SessionEnd=1)
+        assert refusal(icon.ask())[0] == ErrorCode.SERVICE_BUSY
+        assert said(icon.ask(InteractionSnapshot=0))["session-status"] == "new"
+        on.run(SECOND_US)
+        assert said(icon.ask())["events-in-snapshot"] == 4
+
     def test_much_that_is_kept_is_told_as_fast_as_it_is_read(self):
         on = alone(backlog_bytes_at_once=1_000)
         icon = Icon(on)
