@@ -1,4 +1,4 @@
-"""A phone of one node talks in a call of the other and dials again: over real sockets the second call joins the first."""
+"""A phone of one node talks in a call of the other and dials again: over real sockets, the second call joins it."""
 
 from __future__ import annotations
 
