@@ -23,7 +23,7 @@ from sip_proto.ids import node_of_call_id, node_of_tag
 from sip_proto.limits import Limits, Timings
 from sip_proto.message import Keys, Message, Request, Response
 from sip_proto.message_summary import MessageCount, MessageSummary, parse_message_summary
-from sip_proto.multipart import Part, multipart_body, parts_of
+from sip_proto.multipart import Part, description_of, multipart_body, parts_of
 from sip_proto.parser import parse
 from sip_proto.records import (
     Acked,
@@ -179,6 +179,7 @@ __all__ = [
     "audio_answer",
     "contact_value",
     "contacts",
+    "description_of",
     "dialog_id",
     "digest_answer",
     "digest_response",

@@ -2,18 +2,24 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import NamedTuple
 
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import CONTENT_DISPOSITION, CONTENT_TYPE
-from sip_proto.headers import is_token
+from sip_proto.headers import is_token, split_quoted
 from sip_proto.message import Message
 from sip_proto.values_media import Disposition, MediaType, read_disposition, read_media_type
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]\Z")
 _MOST_PARTS = 64
 _MOST_HEADERS = 32
+# How deep one stands in another.
+_MOST_LEVELS = 4
+_SDP = ("application/sdp",)
+_CODINGS = ("identity",)
+# What a part may say of its transfer: SIP carries bytes as they are (RFC 3261 section 7.4.1).
+_AS_IT_IS = ("", "7bit", "8bit", "binary")
 
 
 class Part(NamedTuple):
@@ -89,6 +95,62 @@ def _part(data: bytes, offset: int) -> Part:
             raise ParseError("multipart", offset, "a header that is no name and value")
         pairs.append((name, value.strip(" \t")))
     return Part(tuple(pairs), body)
+
+
+def description_of(message: Message) -> bytes:
+    """The session description that a message carries, as its body or as a part of it; empty when there is none (RFC
+    3261 section 7.4.1, RFC 5621 section 3.1)."""
+    body = message.body
+    if not body:
+        return b""
+    kind = message.get("Content-Type") or ""
+    if kind[:9].lower() == "multipart":
+        try:
+            return described(read_media_type(kind), body) or b""
+        except ParseError:
+            return b""
+    if "Content-Disposition" in message.names:
+        try:
+            disposition = message.one(CONTENT_DISPOSITION)
+            if disposition is not None and not disposition.required and read_media_type(kind).essence not in _SDP:
+                return b""
+        except ParseError:
+            return b""
+    return body
+
+
+def described(
+    kind: MediaType, body: bytes, types: Collection[str] = _SDP, codings: Container[str] = _CODINGS, level: int = 1
+) -> bytes | None:
+    """The description of one of `types` in a multipart, empty for none; None when a part that must be understood is
+    not; ParseError (RFC 5621 sections 3 and 8.3)."""
+    found = b""
+    alternative = kind.subtype == "alternative"
+    known = not alternative
+    for part in parse_multipart(body, kind.param("boundary")):
+        given = _described(part, types, codings, level)
+        if alternative:
+            # The last that can be read is the best.
+            if given is not None:
+                known, found = True, given
+        elif given is not None:
+            found = found or given
+        elif (disposition := part.disposition()) is None or disposition.required:
+            known = False
+    return found if known else None
+
+
+def _described(part: Part, types: Collection[str], codings: Container[str], level: int) -> bytes | None:
+    kind = part.media_type()
+    if kind.kind == "multipart":
+        return described(kind, part.body, types, codings, level + 1) if level < _MOST_LEVELS else None
+    disposition = part.disposition()
+    if kind.essence not in types or (disposition is not None and disposition.kind != "session"):
+        return None
+    coded = [coding.lower() for coding in split_quoted(part.get("Content-Encoding") or "identity", ",")]
+    if any(coding not in codings for coding in coded):
+        return None
+    return part.body if (part.get("Content-Transfer-Encoding") or "").lower() in _AS_IT_IS else None
 
 
 def multipart_body(parts: Sequence[Part], subtype: str = "mixed") -> tuple[str, bytes]:

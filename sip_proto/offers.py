@@ -7,6 +7,7 @@ from sip_proto.dialog import NOTHING, Leg, learn, learn_target
 from sip_proto.errors import LocalError, ParseError
 from sip_proto.fields import RETRY_AFTER
 from sip_proto.message import Response
+from sip_proto.multipart import description_of
 from sip_proto.records import Dialog, Ended, OfferAnswered, OfferRefused, Output, Refreshed, RefreshRefused, Ringing
 from sip_proto.reliable import Heard, reliable_number
 from sip_proto.sessions import SessionSide
@@ -151,7 +152,7 @@ class OfferSide(SessionSide):
         elif rseq != heard.rseq + 1:
             return
         heard.rseq = rseq
-        described = bool(response.body) and not heard.described
+        described = bool(description_of(response)) and not heard.described
         if described:
             heard.described = True
         arbiter = leg.arbiter
@@ -223,7 +224,7 @@ class OfferSide(SessionSide):
             if arbiter.is_open(tx.handle):
                 arbiter.take(OfferInput.GOT_ANSWER)
         elif heard is None or not heard.described:
-            if response.body:
+            if description_of(response):
                 arbiter.take(OfferInput.GOT_OFFER)
                 arbiter.carrier = tx.handle
             else:

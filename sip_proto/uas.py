@@ -12,6 +12,7 @@ from sip_proto.fields import RACK
 from sip_proto.flows import Hop
 from sip_proto.headers import response_address
 from sip_proto.message import METHODS, Request
+from sip_proto.multipart import description_of
 from sip_proto.records import (
     Acked,
     Cancelled,
@@ -128,7 +129,7 @@ class CalleeSide(AnswerSide):
         tx = self._start_server(now, origin, request, key, handle, tag, merge, out)
         tx.asked = asked
         leg.invite = tx.handle
-        leg.arbiter.came(leg.invite, request.body)
+        leg.arbiter.came(leg.invite, description_of(request))
         out.append(Invited(handle, request, *origin[:4]))
 
     def _start_server(
@@ -199,7 +200,8 @@ class CalleeSide(AnswerSide):
         if len(self._tx) >= self._limits.transactions:
             self._refuse(now, origin, request, _FULL, out)
             return
-        offers = method == "INVITE" or (method == "UPDATE" and bool(request.body))
+        description = description_of(request) if method == "INVITE" or method == "UPDATE" else b""
+        offers = method == "INVITE" or (method == "UPDATE" and bool(description))
         if offers and (rejection := self._crossing(leg, request)) is not None:
             self._refuse_known(now, origin, request, key, rejection, out, leg.id)
             return
@@ -224,7 +226,7 @@ class CalleeSide(AnswerSide):
             self._changed(leg, out)
         if offers:
             leg.incoming = tx.handle
-            leg.arbiter.came(tx.handle, request.body, "" if method == "INVITE" else request.from_.tag)
+            leg.arbiter.came(tx.handle, description, "" if method == "INVITE" else request.from_.tag)
             out.append(Offered(leg.id, request))
         elif method == "UPDATE":
             extra = f"Contact: {dialog.contact}\r\n{self._allow_line}{self._supported_by(leg)}"
@@ -281,7 +283,8 @@ class CalleeSide(AnswerSide):
         queue.sent = None
         self._timers.cancel(leg.id * 8 + PROVISIONAL_TIMER)
         arbiter = leg.arbiter
-        if queue.proposes or not request.body:
+        description = description_of(request)
+        if queue.proposes or not description:
             if queue.proposes:
                 arbiter.take(OfferInput.GOT_ANSWER)
             tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
@@ -293,7 +296,7 @@ class CalleeSide(AnswerSide):
         else:
             tx = self._start_server(now, origin, request, key, leg.id, "", None, out)
             leg.incoming = tx.handle
-            arbiter.came(tx.handle, request.body)
+            arbiter.came(tx.handle, description)
             out.append(Offered(leg.id, request))
         self._go_on(now, leg, queue, out)
 

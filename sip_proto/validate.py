@@ -8,6 +8,7 @@ from sip_proto.fields import ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE
 from sip_proto.headers import parse_number
 from sip_proto.limits import DEFAULT_LIMITS, Limits
 from sip_proto.message import Message, Request, Response
+from sip_proto.multipart import described
 from sip_proto.uri import check_target, is_plain, parse_uri
 from sip_proto.values_address import check_route
 from sip_proto.values_media import read_media_type
@@ -53,8 +54,9 @@ def validate(
 ) -> Rejection | None:
     """Why a request must be refused before anyone acts on it, or None (RFC 3261 section 8.2).
 
-    `supported` are option tags. Where they are given: `methods` that are served, `types` of bodies that are read and
-    `encodings` of them, `answers` the types of which the requester must accept one; all but methods in lower case.
+    `supported` are option tags. Where they are given: `methods` that are served, `types` of bodies that are read, alone
+    or in a multipart, and `encodings` of them, `answers` the types of which the requester must accept one; all but
+    methods in lower case.
     """
     if request.version != "SIP/2.0":
         return Rejection(505, "Version Not Supported")
@@ -168,12 +170,18 @@ def _bad_body(request: Request, types: Collection[str], encodings: Container[str
         kind = request.one(CONTENT_TYPE)
     except ParseError as error:
         return Rejection(400, f"Bad Content-Type: {error.text}")
-    if kind is None or kind.essence not in types:
+    if kind is None or (kind.kind != "multipart" and kind.essence not in types):
         return Rejection(415, "Unsupported Media Type", (("Accept", ", ".join(types)),))
     if "Content-Encoding" in request.names and any(
         coding.lower() not in encodings for coding in request.elements("Content-Encoding")
     ):
         return Rejection(415, "Unsupported Media Type", (("Accept-Encoding", "identity"),))
+    if kind.kind == "multipart" and kind.essence not in types:
+        try:
+            if described(kind, request.body, types, encodings) is None:
+                return Rejection(415, "Unsupported Media Type", (("Accept", ", ".join(types)),))
+        except ParseError as error:
+            return Rejection(400, f"Bad Body: {error.text}")
     return None
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from sip_proto import LocalError, ParseError
-from sip_proto.multipart import Part, multipart_body, parse_multipart, parts_of
+from sip_proto.multipart import Part, description_of, multipart_body, parse_multipart, parts_of
+from sip_proto.validate import validate
 from tests.sip_proto.texts import request
 
 BODY = (
@@ -66,3 +67,81 @@ def test_what_cannot_be_put_together_is_the_callers_fault() -> None:
         multipart_body([])
     with pytest.raises(LocalError):
         multipart_body([Part((("X", "a\r\nb"),), b"")])
+
+
+SDP = (("Content-Type", "application/sdp"),)
+ISUP = (("Content-Type", "application/isup"), ("Content-Disposition", "signal;handling=optional"))
+PLAIN = (("Content-Type", "text/plain"),)
+
+
+def carried(*parts: tuple[tuple[tuple[str, str], ...], str], subtype: str = "mixed", outer: str = "") -> object:
+    """What an INVITE with these parts is refused with, else the description in it."""
+    kind, body = multipart_body([Part(headers, text.encode()) for headers, text in parts], subtype)
+    if outer:
+        kind, body = multipart_body([Part((("Content-Type", kind),), body)], outer)
+    invite = request(more=f"Content-Type: {kind}\r\n", body=body.decode())
+    rejection = validate(invite, types=("application/sdp",))
+    if rejection is not None:
+        return rejection.status
+    return description_of(invite)
+
+
+def test_a_description_is_found_among_parts() -> None:
+    assert carried((SDP, "v=0")) == b"v=0"
+    assert carried((ISUP, "x"), (SDP, "v=0"), (SDP, "v=1")) == b"v=0"
+    assert carried(((*SDP, ("Content-Disposition", "session"), ("Content-Encoding", "Identity")), "v=0")) == b"v=0"
+    assert carried((ISUP, "x")) == b""
+    assert carried((SDP, "v=0"), subtype="related", outer="mixed") == b"v=0"
+
+
+def test_of_alternatives_the_last_that_can_be_read_counts() -> None:
+    assert carried((SDP, "v=0"), (SDP, "v=1"), (PLAIN, "x"), subtype="alternative") == b"v=1"
+    assert carried((PLAIN, "x"), (SDP, "v=1"), subtype="alternative", outer="mixed") == b"v=1"
+    assert carried((PLAIN, "x"), subtype="alternative") == 415
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        PLAIN,
+        (*PLAIN, ("Content-Disposition", "render;handling=required")),
+        (*SDP, ("Content-Disposition", "early-session")),
+        (*SDP, ("Content-Encoding", "gzip")),
+        (*SDP, ("Content-Transfer-Encoding", "base64")),
+    ],
+)
+def test_a_part_that_must_be_understood_and_is_not_is_refused(headers: tuple[tuple[str, str], ...]) -> None:
+    assert carried((SDP, "v=0"), (headers, "x")) == 415
+
+
+def test_parts_in_parts_without_end_are_refused() -> None:
+    kind, body = multipart_body([Part(SDP, b"v=0")])
+    for _ in range(4):
+        invite = request(more=f"Content-Type: {kind}\r\n", body=body.decode())
+        assert validate(invite, types=("application/sdp",)) is None
+        assert description_of(invite) == b"v=0"
+        kind, body = multipart_body([Part((("Content-Type", kind),), body)])
+    rejection = validate(request(more=f"Content-Type: {kind}\r\n", body=body.decode()), types=("application/sdp",))
+    assert rejection is not None
+    assert rejection.status == 415
+
+
+def test_a_broken_multipart_is_refused_and_holds_no_description() -> None:
+    for more in ("Content-Type: multipart/mixed\r\n", "Content-Type: multipart/mixed;boundary=x\r\n"):
+        broken = request(more=more, body="v=0")
+        rejection = validate(broken, types=("application/sdp",))
+        assert rejection is not None
+        assert rejection.status == 400
+        assert description_of(broken) == b""
+
+
+def test_a_body_that_nobody_must_understand_is_no_description() -> None:
+    assert description_of(request()) == b""
+    assert description_of(request(body="v=0")) == b"v=0"
+    for more, found in (
+        ("Content-Type: application/isup\r\nContent-Disposition: signal;handling=optional\r\n", b""),
+        ("Content-Type: application/sdp\r\nContent-Disposition: session;handling=optional\r\n", b"v=0"),
+        ("Content-Type: application/sdp\r\nContent-Disposition: session\r\n", b"v=0"),
+        ("Content-Type: application/sdp\r\nContent-Disposition: ;\r\n", b""),
+    ):
+        assert description_of(request(body="v=0", more=more)) == found

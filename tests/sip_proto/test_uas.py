@@ -17,10 +17,13 @@ from sip_proto import (
     LocalError,
     Offered,
     OfferWithdrawn,
+    Part,
     Rejected,
     Request,
     Requested,
     Transmit,
+    description_of,
+    multipart_body,
     parse,
 )
 from tests.sip_proto.alone import Alone, Called, requests, responses, sent
@@ -485,3 +488,34 @@ def test_calls_with_other_bodies_than_the_sessions_are_refused(more: str, status
     alone = Alone(Endpoint(settings, b"seed"))
     assert responses(alone.hear(request_bytes(more=more, body="v=0"))) == [status]
     assert isinstance(alone.hear(request_bytes("MESSAGE", more=more, body="hi"))[0], Requested)
+
+
+ISUP = Part((("Content-Type", "application/isup"), ("Content-Disposition", "signal;handling=optional")), b"x")
+OFFER = Part((("Content-Type", "application/sdp"),), b"v=0")
+
+
+def in_parts(*parts: Part) -> dict[str, str]:
+    """Body and Content-Type line of a multipart."""
+    kind, body = multipart_body(parts)
+    return {"body": body.decode(), "more": f"Content-Type: {kind}\r\n"}
+
+
+def test_an_offer_among_other_parts_is_an_offer() -> None:
+    settings = EndpointSettings(listeners={"udp": B}, session_types=("application/sdp",))
+    alone = Alone(Endpoint(settings, b"s"))
+    _, invited = alone.hear(request_bytes(**in_parts(ISUP, OFFER)))
+    assert isinstance(invited, Invited)
+    assert description_of(invited.request) == b"v=0"
+    accepted, _ = alone.do(lambda now, out: alone.end.accept(now, invited.leg, out, body=b"v=0"))
+    to = f"<sip:bob@example.org>;tag={sent([accepted])[0].to.tag}"
+    alone.hear(request_bytes("ACK", to=to))
+    update = {"branch": "z9hG4bKu", "cseq": "2 UPDATE", "to": to}
+    _, offered = alone.hear(request_bytes("UPDATE", **update, **in_parts(OFFER)))
+    assert isinstance(offered, Offered)
+    answered = alone.do(lambda now, out: alone.end.answer_offer(now, invited.leg, out, body=b"v=0"))
+    assert responses(answered) == [200]
+    update |= {"branch": "z9hG4bKv", "cseq": "3 UPDATE"}
+    # Nothing in it is an offer: answered without the program.
+    assert responses(alone.hear(request_bytes("UPDATE", **update, **in_parts(ISUP)))) == [200]
+    refused = alone.hear(request_bytes(branch="z9hG4bKw", call_id="c2", **in_parts(Part((), b"x"), OFFER)))
+    assert responses(refused) == [415]
