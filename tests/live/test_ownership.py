@@ -8,7 +8,7 @@ from pathlib import Path
 from refserver.phone import Phone, PhoneEventKind
 from tests.live.cluster import Cluster, cluster_text, run, running
 from tests.live.test_demo_call import routed
-from tlib_proto.constants import MessageType
+from tlib_proto.constants import Attribute, MessageType
 
 M = MessageType
 Kind = PhoneEventKind
@@ -73,6 +73,31 @@ def test_a_phone_that_unregisters_logs_its_agent_out_and_disturbs_no_call(tmp_pa
             assert (await far.retrieve_call("1002", conn_id)).id == M.EventRetrieved
             await talking.hangup()
             await far.wait_for(M.EventReleased, dn="1002", conn_id=conn_id)
+
+    run(body)
+
+
+def test_a_monitor_anywhere_sees_the_call_of_a_phone_that_never_registered(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with running(tmp_path) as cluster:
+            await cluster.phone("1002", "n2", auto_answer=True)
+            stranger = await cluster.phone("1003", "n1", register=False)
+            monitor = await cluster.client("n2", "smartproxy")
+            await monitor.register_address("1003")
+            await stranger.call("1002")
+            dialled = await monitor.wait_for(M.EventDialing, dn="1003")
+            conn_id = dialled.number(Attribute.ConnID)
+            assert dialled.text(Attribute.Source).startswith("n1/")
+            await monitor.wait_for(M.EventEstablished, dn="1003", conn_id=conn_id)
+            # A registration of the DN at the other node, in the middle of the call: from now on the owner tells of it.
+            await cluster.phone("1003", "n2")
+            await monitor.wait_for(M.EventDNBackInService, dn="1003")
+            await stranger.hangup()
+            released = await monitor.wait_for(M.EventReleased, dn="1003", conn_id=conn_id)
+            assert released.text(Attribute.Source) == "n2"
+            async with asyncio.timeout(5):
+                while "conn-1" in (await cluster.view("n1", "1003"))["pairs"]:
+                    pass
 
     run(body)
 
