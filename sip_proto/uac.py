@@ -292,6 +292,10 @@ class CallerSide(ChallengeSide):
             self._recall_response(now, tx, response, out)
         elif purpose is Purpose.PLAIN:
             out.append(Responded(tx.told, response))
+            leg = self._legs.get(tx.leg)
+            if status == 481 and leg is not None and leg.state is LegState.CONFIRMED:
+                # The peer has lost the call (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1).
+                self._lost(now, leg, out, bye=False)
         elif purpose is Purpose.UPDATE:
             self._update_response(now, tx, response, out)
         elif purpose is Purpose.REFRESH:

@@ -354,6 +354,19 @@ def test_requests_outside_and_inside_dialogs_end_with_their_response() -> None:
     assert alone.wait(40_000_000)[-1] == Responded(handle, None)  # type: ignore[arg-type]
 
 
+def test_a_peer_that_knows_the_call_no_more_has_ended_it() -> None:
+    for status, ended in ((481, True), (488, False)):
+        alone = Alone()
+        alone.answered()
+        info, _ = alone.do(lambda now, out: alone.end.send(now, alone.leg, "INFO", out))  # noqa: B023
+        assert isinstance(info, Transmit)
+        out = alone.hear(response_to(info.data, status))
+        assert isinstance(out[0], Responded)
+        assert (Ended(alone.leg, "lost") in out) is ended
+        alone.wait(40_000_000)
+        assert alone.end.idle() is ended
+
+
 def test_an_early_dialog_carries_requests_once_it_has_a_tag() -> None:
     alone = Alone()
     data = alone.invite()
