@@ -16,7 +16,7 @@ from tests.sim.actors import Client
 from tests.sim.cluster import PSTN, Cluster
 from tests.sim.session_phone import SessionPhone
 from tests.sim.world import MILLISECOND, SECOND
-from tlib_proto import AgentWorkMode, Attribute, KVList, Message, MessageType, PartyState
+from tlib_proto import AgentWorkMode, Attribute, ForwardMode, KVList, Message, MessageType, PartyState
 
 M = MessageType
 FAULTS = 0.15
@@ -26,6 +26,12 @@ NUMBERS = ("1001", "1002", "1003", "8000", "8001", PSTN, "9123")
 TRANSFERS = (
     *(M.RequestSingleStepTransfer, M.RequestInitiateTransfer),
     *(M.RequestCompleteTransfer, M.RequestCompleteTransfer, M.RequestReconnectCall),
+    *(M.RequestAlternateCall, M.RequestAlternateCall, M.RequestMuteTransfer, M.RequestMuteTransfer),
+)
+DATA = (M.RequestAttachUserData, M.RequestUpdateUserData, M.RequestDeletePair, M.RequestDeleteUserData)
+FEATURES = (
+    *(M.RequestSetDNDOn, M.RequestSetDNDOff, M.RequestSetDNDOff),
+    *(M.RequestCallForwardSet, M.RequestCallForwardSet, M.RequestCallForwardCancel),
 )
 AGENT_REQUESTS = (M.RequestAgentLogin, M.RequestAgentReady, M.RequestAgentNotReady, M.RequestAgentLogout)
 
@@ -114,6 +120,7 @@ class Chaos:
                 self.take_over,
                 self.watch,
                 self.agent,
+                self.feature,
                 self.call_control,
                 self.call_control,
                 self.route,
@@ -209,6 +216,14 @@ class Chaos:
             dn = self.rng.choice(NUMBERS[:3])
             client.request(kind, ThisDN=dn, AgentID=f"a{dn}", AgentWorkMode=int(AgentWorkMode.ManualIn))
 
+    def feature(self) -> None:
+        client = self.desktop()
+        if client is not None:
+            kind = self.rng.choice(FEATURES)
+            mode = self.rng.choice((ForwardMode.Unconditional, ForwardMode.OnBusy, ForwardMode.OnNoAnswer))
+            given = {"ForwardMode": int(mode)} if kind is M.RequestCallForwardSet else {}
+            client.request(kind, ThisDN=self.rng.choice(NUMBERS[:3]), OtherDN=self.rng.choice(NUMBERS), **given)
+
     def call_control(self) -> None:
         client = self.desktop()
         if client is None:
@@ -218,11 +233,11 @@ class Chaos:
             return
         dn, call = self.rng.choice(seen)
         if call.state == PartyState.Alerting:
-            kind = M.RequestAnswerCall
+            kind = self.rng.choice((M.RequestAnswerCall, M.RequestAnswerCall, M.RequestRedirectCall))
         else:
-            kind = self.rng.choice(
-                (M.RequestHoldCall, M.RequestRetrieveCall, M.RequestReleaseCall, M.RequestAttachUserData, *TRANSFERS)
-            )
+            ends = (M.RequestReleaseCall, self.rng.choice((M.RequestReleaseCall, M.RequestClearCall)))
+            talks = (M.RequestHoldCall, M.RequestRetrieveCall, M.RequestSendDTMF)
+            kind = self.rng.choice((*talks, self.rng.choice(ends), self.rng.choice(DATA), *TRANSFERS))
         also = [there.conn_id for there in client.pictures[dn].calls.values()]
         client.request(
             kind,
@@ -232,6 +247,8 @@ class Chaos:
             OtherDN=self.rng.choice(NUMBERS),
             TransferConnID=also[0],
             PreviousConnID=also[-1],
+            DataKey="k",
+            DTMFDigits="12#",
         )
 
     def route(self) -> None:
