@@ -377,6 +377,9 @@ class InteractionProxy:
         if unsent and not record.lost:
             text = f"events of a reporting session of {record.application} are lost: more happened than is kept"
             out.append(Fault(Subsystem.INTERACTION_PROXY, "reporting-events-lost", text, session.conn))
+        if unsent and session.conn:
+            # it reads too slowly; when it comes back it is told what it lost
+            self._edge.close(now, session.conn, "more happened than is kept", out)
         record.lost += unsent
         session.sent = max(session.sent, keep_from)
         self.backlog.drop(record, keep_from)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import msgspec
@@ -64,6 +65,7 @@ class Icon:
     def go(self) -> None:
         self.take()
         self.now.hang_up()
+        self.now.closed = "gone"
 
     def back(self) -> dict[str, Any]:
         """Come back behind the last event taken; what the answer says."""
@@ -550,6 +552,26 @@ class TestBounds:
         assert numbers(some) == list(range(numbers(some)[0], numbers(some)[0] + len(some)))
         assert len(some) > len(told)
 
+    def test_one_that_reads_too_slowly_is_cut_off_and_told_what_it_lost_when_it_is_back(self):
+        on = alone(backlog_events=10, backlog_bytes_at_once=600)
+        icon = Icon(on)
+        for n in range(3):
+            call(on, str(n))
+        icon.take()
+        icon.now.hang_up()
+        icon.heard.clear()
+        icon.come()
+        on.give(Writable(icon.now.conn, 100_000))
+        read = numbers(icon.take())
+        for n in range(4):
+            call(on, str(n))
+        assert icon.now.closed == "more happened than is kept"
+        answer = icon.back()
+        on.run(SECOND_US)
+        rest = numbers(icon.take())
+        assert answer["session-status"] == "gap"
+        assert answer["events-lost"] == rest[0] - read[-1] - 1 > 0
+
     def test_one_that_is_cut_off_in_the_middle_of_what_it_missed_goes_on_there(self):
         on = alone(backlog_bytes_at_once=1_000)
         icon = Icon(on)
@@ -562,6 +584,59 @@ class TestBounds:
             icon.come(**({"SequenceId": icon.last()} if icon.heard else {}))
         icon.take()
         assert numbers(icon.heard) == numbers(told)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_every_event_comes_once_or_is_said_to_be_lost(seed: int):
+    rng = random.Random(seed)
+    on = alone(backlog_events=rng.choice((8, 30, 1_000)), backlog_us=60 * SECOND_US, backlog_bytes_at_once=600)
+    icons = [Icon(on, name) for name in ("one", "two", "three")]
+    alive: dict[int, int] = {}
+    last = dict.fromkeys(("one", "two", "three"), 0)
+    goes_on = dict.fromkeys(last, True)
+
+    def hear(icon: Icon) -> None:
+        for event in icon.take():
+            at = int(number(event))
+            whole = goes_on[icon.name] and last[icon.name]
+            assert at == last[icon.name] + 1 if whole else at > last[icon.name]
+            last[icon.name], goes_on[icon.name] = at, True
+
+    def come(icon: Icon) -> None:
+        status = said(icon.come(**({"SequenceId": f"{last[icon.name]:016d}"} if last[icon.name] else {})))
+        goes_on[icon.name] = status["session-status"] == "resumed"
+
+    for _ in range(150):
+        icon = rng.choice(icons)
+        here = not icon.now.closed
+        action = rng.randrange(8)
+        alive = {which: at for which, at in alive.items() if on.now - at < 29 * SECOND_US}
+        if action < 2:
+            alive[call(on, "5551")] = on.now
+        elif action < 4 and alive:
+            which = rng.choice(list(alive))
+            del alive[which]
+            cancel(on, which)
+        elif action == 4 and here:
+            hear(icon)
+            icon.now.deaf = True  # what comes now is lost on its way
+            alive[call(on, "5551")] = on.now
+            icon.go()
+        elif action == 5 and not here:
+            come(icon)
+        elif action == 6 and here and last[icon.name]:
+            icon.ask(Acknowledged=f"{last[icon.name] - rng.randrange(4):016d}")
+        else:
+            on.run(rng.choice((1, 1_000, SECOND_US, 25 * SECOND_US)))
+        for one in icons:
+            hear(one)
+    for icon in icons:
+        if icon.now.closed:
+            come(icon)
+        on.run(SECOND_US)
+        hear(icon)
+    on.run(60 * SECOND_US)
+    assert on.node.counts()["reported"] == 0
 
 
 def test_the_same_inputs_give_the_same_outputs():
