@@ -47,7 +47,7 @@ class SessionPhone(Phone):
         self.offerless = False
         self.mine: dict[int, bytes] = {}
         self.theirs: dict[int, bytes] = {}
-        self.out_offers: dict[int, bytes] = {}
+        self.out_offers: dict[tuple[int, int], bytes] = {}
         self.texts: dict[int, tuple[str, bytes, int]] = {}
         self.response: Response | None = None
 
@@ -146,7 +146,7 @@ class SessionPhone(Phone):
 
     def _offer(self, leg: int, body: bytes) -> int:
         number = self.sip.offer(self.world.now, leg, self.out, body=body)
-        self.out_offers[number] = body
+        self.out_offers[leg, number] = body
         self._done()
         return number
 
@@ -217,7 +217,7 @@ class SessionPhone(Phone):
         leg, body = record.leg, record.response.body
         self.said.append(f"reanswered {direction_of(body)}")
         self.theirs[leg] = body
-        offer = self.out_offers.pop(record.offer)
+        offer = self.out_offers.pop((leg, record.offer))
         if offer:
             self.mine[leg] = offer
         else:
