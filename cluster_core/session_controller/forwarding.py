@@ -94,13 +94,13 @@ class Forwarding:
     def take(self, now: int, given: Invited, caller: str, out: list[AnyOutput]) -> None:
         """An INVITE of an extension that is let in: passed on to the node of the DN's calls, else begun here."""
         named = wanted_dialog(given.request)
-        if not self._key or not self._members or self._place(given) is None or self._talks_here(caller):
-            node = ""
-        elif named is None:
-            self._ask(now, given, caller, out)
-            return
-        else:
-            node = self._numbers.get(node_of_tag(named.local_tag) or 0, "") if isinstance(named, DialogId) else ""
+        node = ""
+        if self._key and self._members and self._place(given) is not None:
+            if isinstance(named, DialogId):
+                node = self._numbers.get(node_of_tag(named.local_tag) or 0, "")
+            elif named is None and not self._talks_here(caller):
+                self._ask(now, given, caller, out)
+                return
         self._send(now, given, caller, node, out)
 
     def located(self, now: int, token: int, located: Located | None, out: list[AnyOutput]) -> bool:

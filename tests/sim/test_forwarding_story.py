@@ -496,6 +496,21 @@ class TestWhoIsReachedFromThereToo:
         fourth.hang_up()
         story.over()
 
+    def test_who_talks_here_may_take_a_place_there(self, cluster: Cluster) -> None:
+        story = Further(cluster)
+        fourth = cluster.phone("1004", "n2")
+        talks(cluster, fourth, story.c)
+        fourth.said.clear()
+        leg = fourth.take_over("1002", story.a.sip.replaces_of(story.a.leg("talking")))
+        cluster.settle()
+        assert "redirected" not in fourth.said
+        assert fourth.calls[fourth.leg_after(leg)] == "talking"
+        assert not story.a.calls
+        for leg in list(fourth.calls):
+            fourth.hang_up(leg)
+            cluster.settle()
+        story.over()
+
     def test_a_call_to_be_replaced_that_is_out_of_reach(self, cluster: Cluster) -> None:
         story = Further(cluster)
         fourth = cluster.phone("1004", "n2")
