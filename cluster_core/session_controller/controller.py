@@ -59,6 +59,7 @@ from sip_proto import (
     SubscriptionEnded,
     SubscriptionRenewed,
     Unanswerable,
+    description_of,
 )
 from sip_proto.message import METHODS
 from tlib_proto import Attribute, Message, MessageType
@@ -286,15 +287,15 @@ class SessionController:
     def _refreshed(self, now: int, record: Refreshed, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is not None:
-            self.talk.refreshed(now, party, record.response.body, out)
+            self.talk.refreshed(now, party, description_of(record.response), out)
 
     def _offer_answered(self, now: int, record: OfferAnswered, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)
         if party is None or self.transfers.joins.offer_answered(
-            now, party, record.offer, record.response.body, out
+            now, party, record.offer, description_of(record.response), out
         ):
             return
-        self.talk.offer_answered(now, party, record.offer, record.response.body, out)
+        self.talk.offer_answered(now, party, record.offer, description_of(record.response), out)
 
     def _offer_refused(self, now: int, record: OfferRefused, out: list[AnyOutput]) -> None:
         party = self.calls.of_leg(record.leg)

@@ -23,7 +23,7 @@ from cluster_core.session_controller.tables import DIALING, NULL, QUEUED, RINGIN
 from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Located
-from sip_proto import Response, Ringing
+from sip_proto import Response, Ringing, description_of
 from sip_proto import Target as Place
 from tlib_proto import CallState, DNRole, ForwardMode, MessageType
 
@@ -171,10 +171,10 @@ class Delivery:
         self._legs.answered(party.leg)
         other = self._calls.other(party)
         if party.role == DNRole.Origination:
-            party.sdp = response.body
+            party.sdp = description_of(response)
             self._core.arm("ring", call.conn_id, None)
             self._calls.step(now, party, PartyInput.DIAL, out)
-            self.making.maker_answered(now, call, response.body, out)
+            self.making.maker_answered(now, call, description_of(response), out)
             return
         if other is None or not other.leg:
             self._legs.ack(now, party.leg)
@@ -188,7 +188,7 @@ class Delivery:
                 self._legs.ack(now, party.leg)
                 self.join(now, other, party, out)
             else:
-                self.making.called_answered(now, call, other, party, response.body, out)
+                self.making.called_answered(now, call, other, party, description_of(response), out)
             if call.conn_id not in self._calls.calls:
                 return
         self._core.arm("ring", call.conn_id, None)

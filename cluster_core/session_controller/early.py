@@ -15,7 +15,7 @@ from cluster_core.session_controller.calls import Calls
 from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.making import Making
 from cluster_core.session_controller.talk import Talk, stillness
-from sip_proto import Request, Response, Ringing
+from sip_proto import Request, Response, Ringing, description_of
 
 
 class Branches(msgspec.Struct):
@@ -56,7 +56,7 @@ class Early:
     ) -> None:
         """A 1xx of who is called: who calls hears it."""
         response = given.response
-        body, tag = response.body, response.to.tag
+        body, tag = description_of(response), response.to.tag
         waits = self._legs.stage(other.leg) is Stage.INCOMING
         if given.offer:
             self._offers(now, call, party, other, given, out)
@@ -82,8 +82,8 @@ class Early:
         if caller is None or party is None or branches is None or not branches.asked or branches.agreed:
             return
         branches.agreed = True
-        caller.sdp = request.body
-        answer = request.body or media.held_answer(party.sdp, self._legs.host)
+        caller.sdp = description_of(request)
+        answer = caller.sdp or media.held_answer(party.sdp, self._legs.host)
         self._legs.prack(now, party.leg, self._legs.shape(party, answer), branches.asked)
 
     def answered(
@@ -95,7 +95,7 @@ class Early:
         if tag in branches.final or tag == branches.asked != "":
             party.sdp = party.sdp if branches.last == tag else branches.answers[tag]
         else:
-            party.sdp = response.body or branches.answers.get(tag, b"") or party.sdp
+            party.sdp = description_of(response) or branches.answers.get(tag, b"") or party.sdp
         if branches.asked:
             if branches.agreed:
                 self._legs.ack(now, party.leg)
@@ -127,7 +127,7 @@ class Early:
         if branches.told and branches.told != tag:
             self._making.forget(party.conn_id)
             self._talk.drop(now, other.leg, out)
-        party.sdp = response.body or branches.answers.get(tag, b"") or party.sdp
+        party.sdp = description_of(response) or branches.answers.get(tag, b"") or party.sdp
         self._calls.keep(self._calls.calls[party.conn_id], party)
         return tag in branches.answers and tag != branches.told
 
@@ -143,7 +143,7 @@ class Early:
     def _offers(
         self, now: int, call: CallRecord, party: PartyRecord, other: PartyRecord, given: Ringing, out: list[AnyOutput]
     ) -> None:
-        body, tag = given.response.body, given.response.to.tag
+        body, tag = description_of(given.response), given.response.to.tag
         branches = self._of(party.leg)
         branches.answers[tag] = body
         if not branches.told and self._may_hear(call, other):

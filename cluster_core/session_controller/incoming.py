@@ -16,7 +16,7 @@ from cluster_core.session_controller.registrar import Registrar, user_of
 from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.tables import PartyInput
 from cluster_core.settings import DnType
-from sip_proto import Invited, Requested, parse_uri
+from sip_proto import Invited, Requested, description_of, parse_uri
 from sip_proto.uri import address_of
 from tlib_proto import CallType, DNRole
 
@@ -129,7 +129,7 @@ class Incoming:
         party = self._calls.add(
             call, caller or "anonymous", kind, DNRole.Origination, given.leg, target.dialled
         )
-        party.sdp = given.request.body
+        party.sdp = description_of(given.request)
         self._calls.step(now, party, PartyInput.DIAL, out)
         self.onward(now, call, target, out)
 

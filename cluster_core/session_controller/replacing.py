@@ -12,7 +12,7 @@ from cluster_core.session_controller.legs import Legs, Stage
 from cluster_core.session_controller.registrar import user_of
 from cluster_core.session_controller.tables import RINGING, PartyInput
 from cluster_core.session_controller.transfer import Transfers, node_of_dialog
-from sip_proto import Invited, ParseError
+from sip_proto import Invited, ParseError, description_of
 from sip_proto.headers import parse_name_addr
 from sip_proto.replaces import wanted_dialog
 from sip_proto.uri import parse_uri
@@ -71,7 +71,7 @@ class Replacing:
     ) -> None:
         """Who comes is answered at once, and so is who stays if it still waits; then they are joined as any two are."""
         call = self._calls.calls[replaced.conn_id]
-        offer = given.request.body
+        offer = description_of(given.request)
         answer = media.held_answer(offer, self._legs.host) if offer else media.nothing(self._legs.host)
         if not answer:
             self._incoming.refuse(now, given.leg, 488, "No Such Media")

@@ -20,7 +20,7 @@ from cluster_core.session_controller.exchanges import Exchange, Exchanges, Kind,
 from cluster_core.session_controller.facing import Facing
 from cluster_core.session_controller.legs import Legs, Stage, passed_on
 from cluster_core.session_controller.tables import CONNECTED, HELD, PartyInput
-from sip_proto import Request
+from sip_proto import Request, description_of
 
 _SOON = (("Retry-After", "2"),)
 _FITTING = {PartyInput.HOLD: CONNECTED, PartyInput.RETRIEVE: HELD}
@@ -55,7 +55,7 @@ class Talk:
 
     def offered(self, now: int, party: PartyRecord, request: Request, out: list[AnyOutput]) -> None:
         """A phone offers something else, or asks for an offer: the other phone is asked, its answer goes back."""
-        self._offered(now, party, request.body, out)
+        self._offered(now, party, description_of(request), out)
 
     def withdrawn(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         """A phone takes its offer back: the other phone gets what was."""
@@ -94,10 +94,10 @@ class Talk:
             return
         party = self._calls.of_leg(exchange.owed)
         if party is not None:
-            asker.sdp = request.body or asker.sdp
+            asker.sdp = description_of(request) or asker.sdp
             self._acknowledge(now, exchange, party, asker.sdp)
             self._keep(asker)
-            self._by_phone(now, asker, request.body, out)
+            self._by_phone(now, asker, description_of(request), out)
         self._end(now, exchange, out)
 
     # Programs, and the rooms beside this one.

@@ -115,11 +115,13 @@ class Alone:
             self.give(Timeout())
         self.now = end
 
-    def say(self, text: str, source: tuple[str, int], body: bytes = b"") -> list[str]:
+    def say(
+        self, text: str, source: tuple[str, int], body: bytes = b"", kind: str = "application/sdp"
+    ) -> list[str]:
         """A datagram by its lines; returns what the source is answered at once, by first lines."""
         before = len(self.datagrams)
         if body:
-            text += "\nContent-Type: application/sdp"
+            text += f"\nContent-Type: {kind}"
         head = text.strip("\n").replace("\n", "\r\n")
         data = f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode("utf-8", "surrogateescape") + body
         self.give(Datagram("sip", source, data))
@@ -134,6 +136,7 @@ class Alone:
         from_: str = "<sip:5551@x>",
         to: str = "<sip:8000@n1>",
         body: bytes = b"",
+        kind: str = "application/sdp",
         call: int = 0,
         cseq: int = 1,
     ) -> list[str]:
@@ -152,19 +155,28 @@ class Alone:
             f"Contact: <sip:me@{source[0]}:{source[1]}>",
             *more,
         )
-        return self.say("\n".join(lines), source, body)
+        return self.say("\n".join(lines), source, body, kind)
 
     def last(self, to: tuple[str, int], start: bytes) -> bytes:
         """The last datagram to somebody that starts so."""
         return next(data for at, data in reversed(self.datagrams) if at == to and data.startswith(start))
 
-    def answer(self, to: tuple[str, int], start: bytes, status: str, *more: str, tag: str = "to", body: bytes = b""):
+    def answer(
+        self,
+        to: tuple[str, int],
+        start: bytes,
+        status: str,
+        *more: str,
+        tag: str = "to",
+        body: bytes = b"",
+        kind: str = "application/sdp",
+    ) -> list[str]:
         """Answer the last request of that method, in the name of the phone that it went to."""
         asked = self.last(to, start).decode().split("\r\n\r\n")[0].split("\r\n")
         kept = [line for line in asked if line.split(":")[0] in ("Via", "From", "To", "Call-ID", "CSeq")]
         if tag:
             kept = [f"{line};tag={tag}" if line.startswith("To:") and "tag=" not in line else line for line in kept]
-        return self.say("\n".join([f"SIP/2.0 {status}", *kept, *more]), to, body)
+        return self.say("\n".join([f"SIP/2.0 {status}", *kept, *more]), to, body, kind)
 
     def phone(self, dn: str, at: tuple[str, int]) -> None:
         """A phone registers."""

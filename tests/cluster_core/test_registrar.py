@@ -197,6 +197,13 @@ Contact: {contact}"""
         assert self.bind(alone, "*").status == 400
         assert self.bind(alone, "*", "Expires: 60").status == 400
 
+    @pytest.mark.parametrize("contact", ["<mailto:a@x>", "<tel:+1>", "<sip:a b@x>", "<sip:a@x?Replaces=c>"])
+    def test_what_could_not_be_rung_is_not_bound(self, contact: str) -> None:
+        alone = Alone()
+        assert self.bind(alone, "<sip:a@198.51.100.1>").status == 200
+        assert self.bind(alone, f"<sip:a@198.51.100.2>, {contact}").status == 400
+        assert rings(alone) == PHONE
+
     def test_too_short_a_time_is_refused_with_the_least(self) -> None:
         alone = Alone()
         answer = self.bind(alone, "<sip:a@198.51.100.1>;expires=4")
