@@ -9,6 +9,9 @@ from sip_proto.uri import Uri, parse_uri, unescape, uri_headers
 
 # Present in one only, these make two URIs different whatever they say.
 _DECISIVE = ("user", "ttl", "method", "maddr", "transport")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+# These are not what their escapes are; nor is the sign of an escape.
+_RESERVED = ";/?:@&=+$,%"
 _SEPARATORS = str.maketrans("", "", "-.() ")
 _GLOBAL = re.compile(r"\+[0-9]{1,32}\Z")
 _LOCAL = re.compile(r"[0-9A-Fa-f*#]{1,32}\Z")
@@ -58,17 +61,18 @@ def same_uri(one: Uri, other: Uri) -> bool:
         return one.user == other.user
     if one.port != other.port or not same_host(one.host, other.host):
         return False
-    if one.user != other.user and unescape(one.user) != unescape(other.user):
-        return False
-    # An escaped separator is no separator.
-    if one.user.count(":") != other.user.count(":"):
+    if one.user != other.user and _plain(one.user) != _plain(other.user):
         return False
     for name in _DECISIVE:
         if (name in one.params) != (name in other.params):
             return False
     for name, value in one.params.items():
         theirs = other.params.get(name)
-        if theirs is not None and value != theirs and unescape(value).lower() != unescape(theirs).lower():
+        if theirs is None or value == theirs:
+            continue
+        value, theirs = _plain(value), _plain(theirs)
+        # A method's name is the only one with case.
+        if value != theirs and (name == "method" or value.lower() != theirs.lower()):
             return False
     return one.headers == other.headers or _headers(one) == _headers(other)
 
@@ -79,6 +83,19 @@ def same_host(one: str, other: str) -> bool:
     if one[:1] == "[" == other[:1]:
         return IPv6Address(one[1:-1]) == IPv6Address(other[1:-1])
     return one.lower().removesuffix(".") == other.lower().removesuffix(".")
+
+
+def _plain(text: str) -> str:
+    """With every escape undone that means the same, the others in upper case (RFC 3261 section 19.1.4)."""
+    if "%" not in text:
+        return text
+    raw = text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return _ESCAPE.sub(_undone, raw).encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def _undone(found: re.Match[str]) -> str:
+    char = chr(int(found[1], 16))
+    return found[0].upper() if char in _RESERVED else char
 
 
 def _headers(uri: Uri) -> list[tuple[str, str]]:
