@@ -15,8 +15,11 @@ _DATE = re.compile(
 _DAYS = "MonTueWedThuFriSatSun"
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _WARNING = re.compile(r'([1-9][0-9]{2}) +([^\s"]+) +("(?:[^"\\]+|\\.)*+")[ \t]*\Z', re.S)
-_DELAY = re.compile(r"([0-9]{1,10})[ \t]*(\([^()]*\))?[ \t]*(;.*)?\Z", re.S)
-_DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]{0,9}))?\Z")
+_SECONDS = re.compile(r"([0-9]{1,10})[ \t]*")
+# What changes the depth of a comment, and what does not though it looks so.
+_BRACKET = re.compile(r"\\.|[()]", re.S)
+_TAIL = re.compile(r"[ \t]*(;.*)?\Z", re.S)
+_DECIMAL = re.compile(r"([0-9]{0,12})(?:\.([0-9]{0,9}))?\Z")
 _WORD = re.compile(r'[A-Za-z0-9.!%*_+`\'~()<>:\\"/\[\]?{}@-]+\Z')
 
 
@@ -168,10 +171,25 @@ def read_date(text: str) -> Date:
 
 def read_delay(text: str) -> Delay:
     """Seconds, a comment, parameters; ParseError (RFC 3261 section 20.33)."""
-    found = _DELAY.match(text)
+    found = _SECONDS.match(text)
     if found is None or (seconds := parse_number(found[1])) is None:
         raise ParseError("delay", 0, "no seconds")
-    return Delay(seconds, (found[2] or "()")[1:-1], parse_params(found[3] or ""))
+    start = end = found.end()
+    if text[start : start + 1] == "(":
+        end = _comment_end(text, start)
+    tail = _TAIL.match(text, end)
+    if tail is None:
+        raise ParseError("delay", end, "more than seconds, a comment and parameters")
+    return Delay(seconds, text[start + 1 : end - 1] if end > start else "", parse_params(tail[1] or ""))
+
+
+def _comment_end(text: str, start: int) -> int:
+    depth = 0
+    for found in _BRACKET.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if not depth:
+            return found.end()
+    raise ParseError("comment", start, "no end")
 
 
 def read_warning(text: str) -> WarningEntry:
@@ -183,13 +201,16 @@ def read_warning(text: str) -> WarningEntry:
 
 
 def read_timestamp(text: str) -> Timestamp:
-    """Seconds with a fraction, once or twice; ParseError (RFC 3261 section 20.38)."""
-    sent, _, delay = text.partition(" ")
-    return Timestamp(_micros(sent), _micros(delay.strip(" \t")) if delay else 0)
+    """Seconds with a fraction, once or twice, the second time perhaps without a digit before the point; ParseError (RFC
+    3261 section 20.38)."""
+    sent, _, delay = text.replace("\t", " ").partition(" ")
+    if not "0" <= sent[:1] <= "9":
+        raise ParseError("timestamp", 0, "no seconds")
+    return Timestamp(_micros(sent), _micros(delay.strip(" ")))
 
 
 def _micros(text: str) -> int:
     found = _DECIMAL.match(text)
     if found is None:
         raise ParseError("timestamp", 0, "no seconds")
-    return int(found[1]) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])
+    return int(found[1] or 0) * 1_000_000 + int((found[2] or "").ljust(6, "0")[:6])

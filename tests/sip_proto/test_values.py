@@ -58,7 +58,12 @@ def test_delays_warnings_and_timestamps() -> None:
     assert read_delay("5") == Delay(5, "", {})
     assert read_delay("120 (I'm in a meeting) ;duration=60") == Delay(120, "I'm in a meeting", {"duration": "60"})
     assert read_warning('370 dev:5060 "a \\"b\\""') == WarningEntry(370, "dev:5060", 'a "b"')
+    assert read_delay("120 (a (b) c)") == Delay(120, "a (b) c", {})
+    assert read_delay(r"120(\) \( \\);a=(b)") == Delay(120, r"\) \( \\", {"a": "(b)"})
+    assert read_delay("120 ()") == Delay(120, "", {})
     assert read_timestamp("54") == Timestamp(54_000_000, 0)
+    assert read_timestamp("54.12 .5") == Timestamp(54_120_000, 500_000)
+    assert read_timestamp("54.\t .") == Timestamp(54_000_000, 0)
     assert read_timestamp("54.123456789 0.5") == Timestamp(54_123_456, 500_000)
 
 
@@ -81,6 +86,12 @@ def test_delays_warnings_and_timestamps() -> None:
         (read_delay, "x"),
         (read_delay, "9999999999"),
         (read_delay, "5 (open"),
+        (read_delay, "5 (open (again)"),
+        (read_delay, r"5 (open\)"),
+        (read_delay, "5 (shut))"),
+        (read_delay, "5 (one) (two)"),
+        (read_timestamp, ""),
+        (read_timestamp, ".5"),
         (read_warning, '1812 h "x"'),
         (read_warning, "301 h x"),
         (read_timestamp, "x"),
