@@ -42,10 +42,14 @@ class Follower:
         """Take a Snapshot, which then belongs to the follower; False for one older than what is known.
 
         An owner's Snapshot ends every other source of the DN; if an owner in a younger epoch is known, it is
-        refused. With `keep_sources`, for DNs that each node has of its own, no source touches another.
+        refused. With `keep_sources`, for DNs that each node has of its own, no source touches another. A silent picture
+        ends its source.
         """
         known = self._dns.get(picture.dn, {})
         mine = known.get(picture.source)
+        if picture.silent:
+            self.forget(picture.dn, picture.source)
+            return mine is not None
         if mine is not None and mine.picture.owned == picture.owned:
             # The same place is news after a loss: the source is back and nothing has happened. So it is before a
             # source's first event: it said that it has nothing, and begins with the calls that it has now.

@@ -31,7 +31,10 @@ _CONN_ID = re.compile(r"[0-9a-fA-F]{1,16}", re.ASCII)
 
 
 class Picture(msgspec.Struct):
-    """A DN as `source` (a node) tells it, up to the place (epoch, role epoch, seq) in its order of events."""
+    """A DN as `source` (a node) tells it, up to the place (epoch, role epoch, seq) in its order of events.
+
+    A `silent` source, which does not own the DN, has nothing to tell of it now.
+    """
 
     dn: str
     source: str
@@ -47,6 +50,7 @@ class Picture(msgspec.Struct):
     dnd: bool = False
     forward_to: str = ""
     forward_mode: int = 0
+    silent: bool = False
 
     @property
     def position(self) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from cluster_core.clients import Bulk, Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.follow import Follower, Verdict
 from cluster_core.outputs import AnyOutput
-from cluster_core.picture import Picture, apply
+from cluster_core.picture import Picture, apply, same_view
 from cluster_core.records import CallView
 from cluster_core.settings import DnType
 from cluster_core.t_controller.link_records import Event, Interest, Snapshot
@@ -41,7 +41,7 @@ class Streams:
         self._concealed: dict[str, None] = {}
         self.watched: dict[str, None] = {}
         self.changed: dict[str, None] = {}
-        self.follower = Follower()
+        self.follower = Follower(each_ends=True)
         self.snapshots = Snapshots(core, links, self._originated)
 
     @property
@@ -66,7 +66,8 @@ class Streams:
         else:
             view = seen
             if mine is not None:
-                view.calls = {**view.calls, **mine.calls}
+                others = {c: call for c, call in view.calls.items() if call.node != self._core.name}
+                view.calls = {**others, **mine.calls}
         if self.is_node_dn(dn):
             view.in_service = True
         return view
@@ -188,6 +189,10 @@ class Streams:
         if mine is not None and mine.owned:
             return
         message = decode(given.frame)
+        conns = list(self._clients.watchers("tcontroller", given.dn))
+        several = (mine is not None or len(self.follower.sources(given.dn)) > 1) and not self.is_node_dn(given.dn)
+        # As at SmartProxy: what another source overrules is followed by what the view is now.
+        shown = self.view(given.dn) if conns and several else None
         verdict = self.follower.event(
             given.dn, given.source, given.epoch, given.role_epoch, given.seq, message, given.node
         )
@@ -195,7 +200,6 @@ class Streams:
             self._links.ask(now, peer, Interest(add=(given.dn,)), out)
         elif verdict is Verdict.ACCEPTED:
             self.touch(given.dn)
-            conns = list(self._clients.watchers("tcontroller", given.dn))
             attributes: dict[int, int | str] = {
                 Attribute.DNEpoch: given.epoch,
                 Attribute.DNSequence: given.seq,
@@ -204,6 +208,11 @@ class Streams:
             placed = Message(message.id, 0, {**message.attributes, **attributes})
             if conns:
                 self._clients.deliver(now, conns, placed, given.cause, out)
+            if shown is not None:
+                apply(shown, message, given.node)
+                view = self.view(given.dn)
+                if not same_view(shown, view):
+                    self._watch.snapshot(now, conns, view, out)
 
     def snapshot(
         self, now: int, peer: Peer, picture: Picture, but: Sequence[int], out: list[AnyOutput]
@@ -311,6 +320,7 @@ class Streams:
         if conn_id in before.calls:
             calls[conn_id] = before.calls[conn_id]
         picture = self._nothing(dn)
+        picture.silent = False
         again = picture.seq > 0
         picture.calls = calls
         picture.seq += again
@@ -332,7 +342,7 @@ class Streams:
             return
         del self.mine[dn]
         self.touch(dn)
-        picture.calls = {}
+        picture.calls, picture.silent = {}, True
         picture.seq += 1
         self._left_at[dn] = picture.seq
         self._tell_snapshot(now, picture, self._links.interested(dn), out)
@@ -366,6 +376,7 @@ class Streams:
             role_epoch=self._core.role_epoch,
             seq=self._left_at.get(dn, 0),
             in_service=self.is_node_dn(dn),
+            silent=not self.is_node_dn(dn),
         )
 
     def _originated(self, dn: str, must: bool) -> Picture | None:

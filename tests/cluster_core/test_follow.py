@@ -155,6 +155,16 @@ def test_where_each_source_ends_itself_an_owner_ends_only_owners_and_its_own_oth
     assert not follower.snapshot(owned("n3", epoch=1, seq=9))
 
 
+def test_a_silent_picture_ends_its_source():
+    follower = Follower()
+    assert not follower.snapshot(unowned(silent=True))
+    follower.snapshot(unowned("n1/1", seq=5))
+    follower.snapshot(unowned("n2/1"))
+    assert follower.snapshot(unowned("n1/1", seq=6, silent=True))
+    assert follower.sources("1001") == ["n2/1"]
+    assert follower.snapshot(unowned("n1/1", seq=6))
+
+
 def test_where_each_source_ends_itself_a_node_has_the_last_word_on_its_calls():
     follower = Follower(each_ends=True)
     old, new = (CallView(7, 1, int(state), "1002", "n2") for state in (PartyState.Alerting, PartyState.Connected))

@@ -115,7 +115,7 @@ def test_a_call_of_a_node_out_of_reach_is_hidden_and_shown_again(cluster: Cluste
 
 def test_the_node_of_a_call_has_the_last_word_on_it_while_the_owner_cannot_hear(cluster: Cluster) -> None:
     one, other = cluster.phone("1001", "n1"), cluster.phone("1002", "n2")
-    monitor = cluster.monitor("n3", "1002")
+    watchers = [cluster.monitor("n3", "1002"), cluster.desktop("n3", "1002")]
     one.call("1002")
     cluster.world.until(lambda: other.has("ringing"))
     cluster.settle()
@@ -123,25 +123,31 @@ def test_the_node_of_a_call_has_the_last_word_on_it_while_the_owner_cannot_hear(
     cluster.settle()
     cluster.world.cut("n1", "n2")
     cluster.settle(2 * SECOND)
-    assert [call.state for call in monitor.pictures["1002"].calls.values()] == [PartyState.Connected]
+    for client in watchers:
+        assert [call.state for call in client.pictures["1002"].calls.values()] == [PartyState.Connected]
     one.hang_up()
     cluster.settle()
     assert cluster.hosts["n2"].node.t_controller.view("1002").calls, "the owner has not heard of it"
-    assert monitor.pictures["1002"].calls == {}
-    assert call_events(monitor, "1002") == ["Ringing", "Established", "Released"]
+    for client in watchers:
+        assert client.pictures["1002"].calls == {}
+        assert call_events(client, "1002") == ["Ringing", "Established", "Released"]
+    watchers += [cluster.desktop(node, "1002") for node in ("n3", "n1")]
+    assert [client.pictures["1002"].calls for client in watchers] == [{}] * 4, "who comes now sees no ghost"
     cluster.clients_agree()
     # What the owner says of other things does not bring the call back.
     desktop = cluster.desktop("n2", "1002")
     desktop.ask(M.RequestAgentLogin, ThisDN="1002", AgentID="a2")
     cluster.settle()
-    assert monitor.pictures["1002"].agent_id == "a2"
-    assert monitor.pictures["1002"].calls == {}
+    for client in watchers[:3]:
+        assert client.pictures["1002"].agent_id == "a2"
+        assert client.pictures["1002"].calls == {}
     cluster.clients_agree()
     cluster.world.heal("n1", "n2")
     cluster.world.until(cluster.connected)
     cluster.settle(2 * SECOND)
-    assert call_events(monitor, "1002").count("Released") == 1
-    assert monitor.pictures["1002"].calls == {}
+    for client in watchers:
+        assert call_events(client, "1002").count("Released") == (client in watchers[:2])
+        assert client.pictures["1002"].calls == {}
     cluster.check()
 
 
