@@ -197,10 +197,12 @@ class Control:
         target = self._plan.find(number)
         caller = self._calls.other(party)
         rings = party.state == RINGING and self._legs.stage(party.leg) is Stage.OUTGOING
+        # At a Routing Point only somebody can wait whose INVITE waits, too.
         waits = caller is not None and self._legs.stage(caller.leg) is Stage.INCOMING
-        if not rings or not waits or self._delivery.early.is_told(party.leg):
+        fits = waits or target.kind is not DnType.ROUTING_POINT
+        if not rings or not fits or self._delivery.early.is_told(party.leg):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
-        elif target.kind is None or caller is None or number in (party.dn, caller.dn):
+        elif target.kind is None or caller is None or self._calls.party_on(call, target.dn) is not None:
             self._requests.fail(now, cause, Condition.INVALID_DESTINATION, out)
         else:
             self.redirect(now, party, target, cause, out)

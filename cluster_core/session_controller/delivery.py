@@ -308,12 +308,14 @@ class Delivery:
         self._calls.step(now, party, PartyInput.RING, out, state, **third)
 
     def _onward(self, call: CallRecord, elsewhere: Elsewhere, when: tuple[int, ...]) -> Target | None:
-        """Where a DN sends a call on in these modes: not back to who has it or had it, and not for ever."""
+        """Where a DN sends a call on in these modes: not to who is in it or has sent it on, and not for ever."""
         if elsewhere.mode not in when or len(elsewhere.hops) > _HOPS:
             return None
         target = self.plan.find(elsewhere.to)
-        been = target.dn in elsewhere.hops or target.dn == self._calls.caller(call).dn
-        return None if been or target.kind not in (DnType.EXTENSION, DnType.TRUNK) else target
+        main = self._calls.calls.get(call.main)
+        there = any(known is not None and self._calls.party_on(known, target.dn) for known in (call, main))
+        leads = target.kind in (DnType.EXTENSION, DnType.TRUNK)
+        return target if leads and not there and target.dn not in elsewhere.hops else None
 
     def _onward_of(self, call: CallRecord, party: PartyRecord, when: tuple[int, ...]) -> Target | None:
         """The same of a phone that was called; not when the caller has what that phone says for good."""

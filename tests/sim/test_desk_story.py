@@ -177,6 +177,47 @@ class TestRedirecting:
         assert conn_id_of(router.of(M.EventRouteRequest)[0]) == story.conn_id
         story.over()
 
+    def test_a_call_that_a_program_makes(self, cluster: Cluster) -> None:
+        story = self.rings(cluster)
+        story.a.hang_up()
+        cluster.settle()
+        dialing = story.desk_a.ask(M.RequestMakeCall, ThisDN="1001", OtherDN="1002")
+        story.conn_id = conn_id_of(dialing)
+        cluster.world.until(lambda: story.b.has("ringing"))
+        cluster.settle()
+        assert self.ask(story, "8000").number(Attribute.ErrorCode) == 1161
+        assert self.ask(story, "1003").id == M.EventReleased
+        cluster.world.until(lambda: story.c.has("ringing"))
+        story.c.answer()
+        cluster.settle()
+        assert story.a.leg("talking")
+        assert story.c.leg("talking")
+        assert story.desk_a.names()[-1] == "Established"
+        story.over()
+
+    @pytest.mark.parametrize("kind", [M.RequestSingleStepTransfer, M.RequestMuteTransfer, M.RequestInitiateTransfer])
+    def test_a_call_that_a_program_hands_on(self, cluster: Cluster, kind: MessageType) -> None:
+        story = Story(cluster)
+        d = cluster.phone("1004", "n2")
+        story.desk_b.ask(kind, ThisDN="1002", ConnID=story.conn_id, OtherDN="1003")
+        cluster.world.until(lambda: story.desk_c.of(M.EventRinging))
+        cluster.settle()
+        conn_id = conn_id_of(story.desk_c.events[-1])
+        redirect = {"ThisDN": "1003", "ConnID": conn_id}
+        already = "1002" if kind is M.RequestInitiateTransfer else "1001"
+        for number, code in (("1003", 71), (already, 71), ("8000", 1161)):
+            refused = story.desk_c.ask(M.RequestRedirectCall, OtherDN=number, **redirect)
+            assert refused.number(Attribute.ErrorCode) == code
+        assert story.desk_c.ask(M.RequestRedirectCall, OtherDN="1004", **redirect).id == M.EventReleased
+        cluster.world.until(lambda: d.has("ringing"))
+        d.answer()
+        cluster.settle()
+        assert d.leg("talking")
+        assert not story.c.calls
+        d.hang_up()
+        cluster.settle()
+        story.over()
+
     def test_whoever_it_is_for_then_refuses(self, cluster: Cluster) -> None:
         story = self.rings(cluster)
         story.c.on_invite = "486"

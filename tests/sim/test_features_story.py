@@ -343,6 +343,24 @@ class TestForwarding:
         assert desks.a.leg("talking")
         desks.over()
 
+    @pytest.mark.parametrize("to", ["1001", "1002"])
+    @pytest.mark.parametrize("mode", [F.OnBusy, F.Unconditional])
+    @pytest.mark.parametrize("kind", [M.RequestSingleStepTransfer, M.RequestMuteTransfer])
+    def test_nobody_is_called_into_a_call_that_he_is_in(
+        self, cluster: Cluster, kind: MessageType, mode: ForwardMode, to: str
+    ) -> None:
+        story = Story(cluster)
+        story.c.on_invite = "486"
+        story.desk_c.ask(M.RequestCallForwardSet, ThisDN="1003", OtherDN=to, ForwardMode=mode)
+        story.forget()
+        answer = story.desk_b.ask(kind, ThisDN="1002", ConnID=story.conn_id, OtherDN="1003")
+        assert answer.number(Attribute.ErrorCode) in (57, 172)
+        cluster.settle(SECOND)
+        assert "invited" not in (*story.a.said, *story.b.said)
+        assert story.a.leg("talking")
+        assert story.b.leg("talking")
+        story.over()
+
     @pytest.mark.parametrize("kind", [M.RequestSingleStepTransfer, M.RequestMuteTransfer, M.RequestInitiateTransfer])
     def test_whoever_is_transferred_to_forwards(self, cluster: Cluster, kind: MessageType) -> None:
         story = Story(cluster)
