@@ -37,7 +37,12 @@ _STATIC = {
     "33": ("MP2T", 90000, 1),
     "34": ("H263", 90000, 1),
 }
+# Streams that need no keys or candidates.
+PLAIN_RTP = ("RTP/AVP", "RTP/AVPF")
 _NAMES = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "101": "telephone-event/8000"}
+# What formats of ours mean, names in lower case.
+_MEANINGS = {name: (codec[0].lower(), *codec[1:]) for name, codec in _STATIC.items()}
+_MEANINGS["101"] = ("telephone-event", 8000, 1)
 
 
 class Media(NamedTuple):
@@ -231,7 +236,7 @@ def audio(
     """An audio description with the given RTP formats (RFC 3264 section 5)."""
     if direction not in DIRECTIONS:
         raise LocalError(f"{direction!r} is no direction")
-    lines = _head(address, session, version) + _audio_lines("RTP/AVP", port, formats, direction)
+    lines = _head(address, session, version, ["t=0 0"]) + _audio_lines("RTP/AVP", port, formats, direction)
     return Sdp(lines).to_bytes()
 
 
@@ -244,24 +249,54 @@ def audio_answer(
     version: int = 1,
     formats: Sequence[str] = ("0", "8", "101"),
 ) -> bytes | None:
-    """The answer that takes the first audio stream and refuses the others; None without a common format
-    (section 6)."""
-    lines = _head(address, session, version)
+    """The answer that takes the first audio stream of plain RTP and refuses the others; None without a common format
+    (RFC 3264 section 6).
+
+    A format of ours is found by what the offer says that its numbers mean, and has the offer's number.
+    """
+    lines = _head(address, session, version, times_of(offer))
     taken = False
-    for section, media in enumerate(offer.media()):
-        common = [name for name in media.formats if name in formats]
-        voice = [name for name in common if name != "101"]
-        if media.kind == "audio" and media.port and voice and not taken:
+    for stream in offer.streams():
+        media = stream.media
+        common = _common(stream, formats) if media.transport in PLAIN_RTP else {}
+        if media.kind == "audio" and media.port and not taken and set(common.values()) - {"101"}:
             taken = True
-            lines += _audio_lines(media.transport, port, common, _MIRROR[offer.direction(section)])
+            lines.append(f"m=audio {port} {media.transport} {' '.join(common)}")
+            lines += [f"a=rtpmap:{payload} {_NAMES[name]}" for payload, name in common.items() if name in _NAMES]
+            lines += [
+                f"a=rtpmap:{codec.payload} {codec.name}/{codec.clock_hz}/{codec.channels}"
+                for codec in stream.codecs
+                if common.get(codec.payload, "0") not in _NAMES
+            ]
+            lines.append(f"a={_MIRROR[stream.direction]}")
         else:
             lines.append(f"m={media.kind} 0 {media.transport} {' '.join(media.formats)}")
     return Sdp(lines).to_bytes() if taken else None
 
 
-def _head(address: str, session: int, version: int) -> list[str]:
+def _common(stream: Stream, formats: Sequence[str]) -> dict[str, str]:
+    """The payloads of a stream that mean one of `formats`, and which."""
+    ours = {meaning: name for name in formats if (meaning := _MEANINGS.get(name)) is not None}
+    meant = {codec.payload: (codec.name.lower(), codec.clock_hz, codec.channels) for codec in stream.codecs}
+    found: dict[str, str] = {}
+    for payload in stream.media.formats:
+        if payload in meant and meant[payload] in ours:
+            found[payload] = ours[meant[payload]]
+        elif payload in formats and (payload not in meant or payload not in _MEANINGS):
+            # Only one of us says what it is.
+            found[payload] = payload
+    return found
+
+
+def times_of(offer: Sdp) -> list[str]:
+    """The t= and r= lines that an answer repeats (RFC 3264 section 6)."""
+    first = offer.sections[0] if offer.sections else len(offer.lines)
+    return [line for line in offer.lines[:first] if line[:2] in ("t=", "r=")] or ["t=0 0"]
+
+
+def _head(address: str, session: int, version: int, times: Sequence[str]) -> list[str]:
     kind = "IP6" if ":" in address else "IP4"
-    return ["v=0", f"o=- {session} {version} IN {kind} {address}", "s=-", f"c=IN {kind} {address}", "t=0 0"]
+    return ["v=0", f"o=- {session} {version} IN {kind} {address}", "s=-", f"c=IN {kind} {address}", *times]
 
 
 def _audio_lines(transport: str, port: int, formats: Sequence[str], direction: str) -> list[str]:

@@ -3,10 +3,7 @@
 
 from collections.abc import Sequence
 
-from sip_proto.sdp import Media, Sdp
-
-# Streams that can be held without keys or candidates of their own.
-_PLAIN = ("RTP/AVP", "RTP/AVPF")
+from sip_proto.sdp import PLAIN_RTP, Media, Sdp, times_of
 
 
 def with_origin(sdp: Sdp, host: str, session: int, version: int) -> Sdp:
@@ -19,9 +16,9 @@ def with_origin(sdp: Sdp, host: str, session: int, version: int) -> Sdp:
 def held_answer(offer: Sdp, host: str) -> Sdp:
     """The answer that takes every plain RTP stream as inactive and refuses the others; ParseError as `media` (RFC 3725
     section 4.3)."""
-    lines = _head(host)
+    lines = _head(host, offer)
     for section, media in enumerate(offer.media()):
-        taken = media.port and media.transport in _PLAIN
+        taken = media.port and media.transport in PLAIN_RTP
         lines.append(_media_line(media, 9 if taken else 0))
         if taken:
             lines += [f"a=rtpmap:{value}" for value in offer.attributes("rtpmap", section)]
@@ -31,7 +28,7 @@ def held_answer(offer: Sdp, host: str) -> Sdp:
 
 def refused_answer(offer: Sdp, host: str) -> Sdp:
     """The answer that refuses every stream; ParseError as `media` (RFC 3264 section 6)."""
-    return Sdp([*_head(host), *[_media_line(media, 0) for media in offer.media()]])
+    return Sdp([*_head(host, offer), *[_media_line(media, 0) for media in offer.media()]])
 
 
 def aligned(offer: Sdp, agreed: Sequence[Media]) -> tuple[Sdp, tuple[int, ...]]:
@@ -62,9 +59,9 @@ def restored(answer: Sdp, places: Sequence[int], offer: Sdp) -> Sdp:
     return Sdp(lines, answer.end)
 
 
-def _head(host: str) -> list[str]:
+def _head(host: str, offer: Sdp) -> list[str]:
     kind = "IP6" if ":" in host else "IP4"
-    return ["v=0", f"o=- 1 1 IN {kind} {host}", "s=-", f"c=IN {kind} {host}", "t=0 0"]
+    return ["v=0", f"o=- 1 1 IN {kind} {host}", "s=-", f"c=IN {kind} {host}", *times_of(offer)]
 
 
 def _media_line(media: Media, port: int) -> str:

@@ -83,6 +83,49 @@ def test_an_answer_takes_one_audio_stream_and_mirrors_its_direction() -> None:
     assert audio_answer(parse_sdp(OFFER), "::1", 5000, formats=("9",)) is None
 
 
+def answered(*lines: str, formats: tuple[str, ...] = ("0", "8", "101")) -> list[str]:
+    """What is answered to an offer with these lines after its first, from the times on."""
+    offer = parse_sdp("\r\n".join(["v=0", *lines, ""]).encode())
+    answer = audio_answer(offer, "192.0.2.9", 5000, formats=formats)
+    return [] if answer is None else parse_sdp(answer).lines[4:]
+
+
+def test_a_number_means_what_the_offer_says() -> None:
+    sound = ["t=0 0", "m=audio 4000 RTP/AVP 0 101"]
+    assert answered(*sound, "a=rtpmap:101 opus/48000/2") == [
+        "t=0 0", "m=audio 5000 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=sendrecv",
+    ]  # fmt: skip
+    assert answered("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 PCMA/8000")[1:] == [
+        "m=audio 5000 RTP/AVP 101", "a=rtpmap:101 PCMA/8000", "a=sendrecv",
+    ]  # fmt: skip
+    assert answered("m=audio 4000 RTP/AVP 0 96", "a=rtpmap:96 Telephone-Event/8000", "a=rtpmap:0 pcmu/8000")[1:3] == [
+        "m=audio 5000 RTP/AVP 0 96", "a=rtpmap:0 PCMU/8000",
+    ]  # fmt: skip
+    assert answered("m=audio 4000 RTP/AVP 0", "a=rtpmap:0 L16/44100") == []
+    assert answered("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 telephone-event/8000") == []
+
+
+def test_a_format_that_only_the_program_knows_is_found_by_its_number() -> None:
+    assert answered("m=audio 4000 RTP/AVP 98 99", "a=rtpmap:98 opus/48000/2", formats=("98", "101"))[1:] == [
+        "m=audio 5000 RTP/AVP 98", "a=rtpmap:98 opus/48000/2", "a=sendrecv",
+    ]  # fmt: skip
+    assert answered("m=audio 4000 RTP/AVP 98", formats=("98",))[1:] == ["m=audio 5000 RTP/AVP 98", "a=sendrecv"]
+
+
+def test_a_stream_that_needs_keys_is_not_answered_without_one() -> None:
+    key = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x"
+    assert answered("t=0 0", "m=audio 4000 RTP/SAVP 0", key) == []
+    assert answered("t=0 0", "m=audio 4000 RTP/SAVP 0", key, "m=audio 4002 RTP/AVPF 8")[1:3] == [
+        "m=audio 0 RTP/SAVP 0", "m=audio 5000 RTP/AVPF 8",
+    ]  # fmt: skip
+
+
+def test_an_answer_has_the_times_of_its_offer() -> None:
+    times = ["t=3034423619 3042462419", "r=604800 3600 0 90000"]
+    assert answered(*times, "m=audio 4000 RTP/AVP 0")[:2] == times
+    assert answered("m=audio 4000 RTP/AVP 0", "t=1 1")[:1] == ["t=0 0"]
+
+
 @pytest.mark.parametrize("body", [b"", b"hello", b"v=0\na=x\r", b"v=0\r\nbroken\r\n", b"v=0\r\n" + b"a=x\r\n" * 3000])
 def test_what_is_no_description_is_refused(body: bytes) -> None:
     with pytest.raises(ParseError):

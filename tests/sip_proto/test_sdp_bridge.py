@@ -20,6 +20,13 @@ def test_streams_that_are_off_or_need_keys_stay_off_in_a_held_answer() -> None:
     assert [media.port for media in refused_answer(offer, "192.0.2.9").media()] == [0, 0, 0]
 
 
+def test_answers_have_the_times_of_their_offer() -> None:
+    offer = parse_sdp(OFFER.replace(b"t=0 0", b"t=1 2"))
+    for answer in (held_answer(offer, "192.0.2.9"), refused_answer(offer, "192.0.2.9")):
+        assert answer.lines[4] == "t=1 2"
+    assert held_answer(parse_sdp(b"v=0\r\n"), "192.0.2.9").lines[4] == "t=0 0"
+
+
 def test_order_is_kept_when_there_is_nothing_to_put_in_order() -> None:
     offer = parse_sdp(OFFER)
     sdp, places = aligned(offer, offer.media())
