@@ -42,14 +42,14 @@ class Talk:
     def __init__(self, requests: Requests, calls: Calls, legs: Legs) -> None:
         self._requests = requests
         self._calls = calls
-        self.facing = self._facing = Facing(calls)
+        self.facing = Facing(calls)
         self._legs = legs
         self._exchanges = Exchanges()
         self.beginner: Beginner
         self.apart: Callable[[int, PartyRecord, PartyRecord, list[AnyOutput]], None]
 
     def __len__(self) -> int:
-        return len(self._exchanges) + len(self._facing)
+        return len(self._exchanges) + len(self.facing)
 
     # Phones.
 
@@ -106,7 +106,7 @@ class Talk:
         self, now: int, party: PartyRecord, given: PartyInput, cause: Cause | None, out: list[AnyOutput]
     ) -> None:
         """THoldCall and TRetrieveCall: both phones get an offer from us; the event follows when both have answered."""
-        other = self._facing.other(party)
+        other = self.facing.other(party)
         busy = other is not None and self._is_busy(party, other)
         if other is None or self._calls.is_expected(party, given) or not (busy or party.state == _FITTING[given]):
             self._requests.fail(now, cause, Condition.WRONG_STATE, out, dn=party.dn)
@@ -151,7 +151,7 @@ class Talk:
 
     def goes_back(self, now: int, stays: PartyRecord, out: list[AnyOutput]) -> None:
         """Who was to come does not: who stays is offered again whom it talked to, if it has heard the other one."""
-        heard = self._facing.gone(stays.leg)
+        heard = self.facing.gone(stays.leg)
         other = self._calls.other(stays)
         if heard is None or other is None:
             return
@@ -176,7 +176,7 @@ class Talk:
 
     def refresh(self, now: int, party: PartyRecord, out: list[AnyOutput]) -> None:
         """A phone whose description is no longer what the other side does is offered what that does."""
-        other = self._facing.other(party)
+        other = self.facing.other(party)
         if other is None or not other.sdp:
             return
         if self._is_busy(party, other):
@@ -190,7 +190,7 @@ class Talk:
             return
         party.sdp = body
         self._keep(party)
-        other = self._facing.other(party)
+        other = self.facing.other(party)
         if other is not None:
             self.refresh(now, other, out)
 
@@ -200,7 +200,7 @@ class Talk:
 
     def gone(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         """A leg is over: nobody waits for its answers, and whoever waited for them is told."""
-        self._facing.gone(leg)
+        self.facing.gone(leg)
         exchange = self._exchanges.gone(leg)
         if exchange is None:
             return
@@ -219,7 +219,7 @@ class Talk:
     # A phone's offer.
 
     def _offered(self, now: int, party: PartyRecord, offer: bytes, out: list[AnyOutput]) -> None:
-        other = self._facing.other(party)
+        other = self.facing.other(party)
         exchange = self._exchanges.of(party.leg)
         if exchange is not None and (exchange.kind is Kind.BEGIN or party.leg in exchange.open):
             self._crossed(now, exchange, party, offer, out)
@@ -352,7 +352,7 @@ class Talk:
 
     def _acknowledge(self, now: int, exchange: Exchange, party: PartyRecord, answer: bytes) -> None:
         """The ACK that a phone waits for, with an answer to its offer: what is known when nobody gave one."""
-        other = self._facing.other(party)
+        other = self.facing.other(party)
         if not answer and other is not None:
             answer = media.answer_from(other.sdp, party.sdp)
         exchange.owed = 0
@@ -368,7 +368,7 @@ class Talk:
     # Offers of ours.
 
     def _program(self, now: int, party: PartyRecord, given: PartyInput, out: list[AnyOutput]) -> None:
-        other = self._facing.other(party)
+        other = self.facing.other(party)
         begun = False
         if other is not None and party.state == _FITTING[given]:
             held = given is PartyInput.HOLD
@@ -434,7 +434,7 @@ class Talk:
         self._end(now, exchange, out)
         (leg,) = exchange.legs
         party = self._calls.of_leg(leg)
-        other = None if party is None else self._facing.other(party)
+        other = None if party is None else self.facing.other(party)
         agreed = exchange.answers.get(leg, b"")
         if party is not None and agreed:
             party.sdp = agreed
@@ -463,7 +463,7 @@ class Talk:
             self._calls.step(now, holder, exchange.given, out)
         self._end(now, exchange, out)
         for party in answered:
-            other, known = self._facing.other(party), exchange.known.get(party.leg)
+            other, known = self.facing.other(party), exchange.known.get(party.leg)
             if other is not None and known is not None and _differ(party.sdp, known):
                 self.refresh(now, other, out)
 
@@ -471,7 +471,7 @@ class Talk:
         """What these phones had agreed to before: what the other side sends, as they last wanted it."""
         said: list[tuple[PartyRecord, bytes, str | None]] = []
         for party in parties:
-            other = self._facing.other(party)
+            other = self.facing.other(party)
             if other is not None:
                 said.append((party, other.sdp, media.mirror(party.sdp)))
         return said
@@ -494,7 +494,7 @@ class Talk:
                 self._tell_back(now, to, sdp, direction, exchange.answers.get(to.leg, b""))
         for leg in legs:
             party = self._calls.of_leg(leg)
-            other = None if party is None else self._facing.other(party)
+            other = None if party is None else self.facing.other(party)
             there = (leg,) if other is None else (leg, other.leg)
             while not any(self._exchanges.of(leg) is not None for leg in there):
                 waiting = self._exchanges.next(there)

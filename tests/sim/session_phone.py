@@ -14,6 +14,7 @@ from sip_proto import (
     Invited,
     OfferAnswered,
     Offered,
+    OfferRefused,
     OfferWithdrawn,
     ParseError,
     Pracked,
@@ -165,6 +166,9 @@ class SessionPhone(Phone):
             self.thinks = 0
         elif isinstance(record, OfferAnswered):
             self._agreed(record)
+        elif isinstance(record, OfferRefused):
+            self.out_offers.pop((record.leg, record.offer), None)
+            super()._heard(record)
         elif isinstance(record, Ringing) and record.offer:
             body = self.mine[record.leg] = self._answer_to(record.response.body)
             self.theirs[record.leg] = record.response.body

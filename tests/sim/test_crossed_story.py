@@ -77,6 +77,12 @@ def offers(who: str, direction: str) -> Deed:
     return deed
 
 
+def refreshes(who: SessionPhone) -> None:
+    """UPDATE with what the phone has said, unless an offer of its own is open (RFC 3311 section 5.1)."""
+    if not who.out_offers:
+        who.send("UPDATE", who.mine[who.leg("talking")], "application/sdp")
+
+
 def withdraws(who: str) -> Deed:
     return lambda scene: getattr(scene, who).withdraw(scene.numbers.get(who, 0))
 
@@ -85,9 +91,7 @@ ANSWERED: dict[str, Deed] = {
     "one holds": offers("one", "sendonly"),
     "other holds": offers("other", "sendonly"),
     "one asks": lambda scene: setattr(scene, "_", scene.one.ask_for_offer()),
-    "other updates": lambda scene: scene.other.send(
-        "UPDATE", scene.other.mine[scene.other.leg("talking")], "application/sdp"
-    ),
+    "other updates": lambda scene: refreshes(scene.other),
     "one hangs up": lambda scene: scene.one.hang_up(),
     "other hangs up": lambda scene: scene.other.hang_up(),
     "program holds": lambda scene: scene.request(M.RequestHoldCall),
