@@ -29,21 +29,20 @@ class _Followed(msgspec.Struct):
 class Follower:
     """The pictures of DNs by source, in the receiver's rules of a peer link (design 7).
 
-    With `each_ends`, for who is told the end of each source, another node that is the source for its calls stays so
-    beside an owner, and has the last word on them.
+    Another node that is the source for its calls stays so beside an owner until it falls silent, and has the last word
+    on them.
     """
 
-    def __init__(self, *, each_ends: bool = False) -> None:
-        self._each_ends = each_ends
+    def __init__(self) -> None:
         self._dns: dict[str, dict[str, _Followed]] = {}
         self._sources: dict[str, dict[str, None]] = {}
 
     def snapshot(self, picture: Picture, *, keep_sources: bool = False) -> bool:
         """Take a Snapshot, which then belongs to the follower; False for one older than what is known.
 
-        An owner's Snapshot ends every other source of the DN; if an owner in a younger epoch is known, it is
-        refused. With `keep_sources`, for DNs that each node has of its own, no source touches another. A silent picture
-        ends its source.
+        An owner's Snapshot ends its own other sources and those of earlier owners; if an owner in a younger epoch is
+        known, it is refused. With `keep_sources`, for DNs that each node has of its own, no source touches another.
+        A silent picture ends its source.
         """
         known = self._dns.get(picture.dn, {})
         mine = known.get(picture.source)
@@ -62,7 +61,7 @@ class Follower:
             if any(owner.epoch > picture.epoch for owner in owners):
                 return False
             for source, other in list(known.items()):
-                beside = self._each_ends and not other.picture.owned and not source.startswith(f"{picture.source}/")
+                beside = not other.picture.owned and not source.startswith(f"{picture.source}/")
                 if source != picture.source and not beside:
                     self.forget(picture.dn, source)
         self._dns.setdefault(picture.dn, {})[picture.source] = _Followed(picture)
@@ -123,7 +122,7 @@ class Follower:
             # someone has to speak for a DN that nobody within reach speaks for
             for picture in owned or ([] if seen else hidden[:1]):
                 seen.append(msgspec.structs.replace(picture, in_service=False, calls={}))
-        return merged(seen, self._each_ends)
+        return merged(seen)
 
     def dns(self) -> list[str]:
         """Every DN of which something is known, within reach or not."""

@@ -248,19 +248,19 @@ def _number(value: KVValue | None) -> int:
     return _small(value) if isinstance(value, int) else 0
 
 
-def merged(pictures: Iterable[Picture], own_word: bool = False) -> Picture:
+def merged(pictures: Iterable[Picture]) -> Picture:
     """One view of a DN from its sources: service, agent and place of the owned one, the calls of all.
 
     Of several owned ones, which Routing Points have, the youngest epoch speaks, and the DN is in service if
-    it is for one of them; without an owned one, if it is for any source. With `own_word` a node that is a source
-    without owning the DN has the last word on its calls. LocalError for no picture at all.
+    it is for one of them; without an owned one, if it is for any source. A node that is a source without owning the DN
+    has the last word on its calls. LocalError for no picture at all.
     """
     every = sorted(pictures, key=lambda p: (not p.owned, -p.epoch))
     if not every:
         raise LocalError("nothing to merge")
     first = every[0]
     calls: dict[int, CallView] = {}
-    speak = {p.source.partition("/")[0]: None for p in every if own_word and not p.owned}
+    speak = {p.source.partition("/")[0]: None for p in every if not p.owned}
     for picture in every:
         for conn_id, call in picture.calls.items():
             if not picture.owned or call.node not in speak:

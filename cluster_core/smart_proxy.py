@@ -45,7 +45,7 @@ class SmartProxy:
         self._clients = clients
         self._watch = Watch(core, clients, "smartproxy")
         self._addresses = Addresses(core, clients, requests)
-        self.follower = Follower(each_ends=True)
+        self.follower = Follower()
         self.upstreams = {
             node.name: Upstream(node.name, node.members[0]) for node in core.settings.nodes
         }

@@ -41,7 +41,7 @@ class Streams:
         self._concealed: dict[str, None] = {}
         self.watched: dict[str, None] = {}
         self.changed: dict[str, None] = {}
-        self.follower = Follower(each_ends=True)
+        self.follower = Follower()
         self.snapshots = Snapshots(core, links, self._originated)
 
     @property

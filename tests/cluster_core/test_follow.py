@@ -119,16 +119,6 @@ def test_a_snapshot_bridges_a_hole():
     assert event(follower, seq=5) is Verdict.ACCEPTED
 
 
-def test_an_owners_snapshot_ends_every_other_source():
-    follower = Follower()
-    follower.snapshot(unowned("n3/7", calls={5: CallView(5, 1, 1, "", "n3")}))
-    follower.snapshot(owned("n1", 4))
-    assert follower.snapshot(owned("n2", 9))
-    assert follower.sources("1001") == ["n2"]
-    assert follower.view("1001").calls == {}
-    assert follower.following("n3/7") == []
-
-
 def test_a_deposed_owner_is_refused_even_while_the_new_one_is_out_of_reach():
     follower = Follower()
     follower.snapshot(owned("n2", 9))
@@ -145,13 +135,14 @@ def test_the_calls_of_a_node_that_cannot_reach_the_owner_are_seen_beside_the_own
     assert (view.source, view.agent_id, list(view.calls)) == ("n1", "a", [5])
 
 
-def test_where_each_source_ends_itself_an_owner_ends_only_owners_and_its_own_other_stream():
-    follower = Follower(each_ends=True)
+def test_an_owner_ends_other_owners_and_its_own_other_source_alone():
+    follower = Follower()
     for picture in (unowned("n1/1"), unowned("n2/1"), owned("n3", epoch=1)):
         assert follower.snapshot(picture)
     assert follower.sources("1001") == ["n1/1", "n2/1", "n3"]
     assert follower.snapshot(owned("n1", epoch=2))
     assert follower.sources("1001") == ["n2/1", "n1"]
+    assert follower.following("n3") == []
     assert not follower.snapshot(owned("n3", epoch=1, seq=9))
 
 
@@ -165,8 +156,8 @@ def test_a_silent_picture_ends_its_source():
     assert follower.snapshot(unowned("n1/1", seq=6))
 
 
-def test_where_each_source_ends_itself_a_node_has_the_last_word_on_its_calls():
-    follower = Follower(each_ends=True)
+def test_a_node_that_is_a_source_has_the_last_word_on_its_calls():
+    follower = Follower()
     old, new = (CallView(7, 1, int(state), "1002", "n2") for state in (PartyState.Alerting, PartyState.Connected))
     other = CallView(8, 1, int(PartyState.Held), "1003", "n3")
     follower.snapshot(owned("n1", calls={7: old, 8: other}))

@@ -213,8 +213,9 @@ def test_foreign_extensions_make_some_picture(pairs):
     assert from_extensions("1001", "n1", True, 1, 2, 3, extensions(picture)) == picture
 
 
-def test_a_merged_picture_has_service_and_agent_of_the_owner_and_the_calls_of_all():
-    owner = Picture("1001", "n2", True, 9, 1, 4, False, "a", True, 2, {5: CallView(5, 2, 10, "x", "n1")})
+def test_a_merged_picture_has_service_and_agent_of_the_owner_and_of_calls_the_word_of_their_nodes():
+    calls = {5: CallView(5, 2, 10, "x", "n1"), 7: CallView(7, 1, 1, "v", "n2")}
+    owner = Picture("1001", "n2", True, 9, 1, 4, False, "a", True, 2, calls)
     other = Picture(
         "1001",
         "n1",
@@ -228,7 +229,7 @@ def test_a_merged_picture_has_service_and_agent_of_the_owner_and_the_calls_of_al
     )
     both = merged([other, owner])
     assert both == Picture(
-        "1001", "n2", True, 9, 1, 4, False, "a", True, 2, {5: owner.calls[5], 6: other.calls[6]}
+        "1001", "n2", True, 9, 1, 4, False, "a", True, 2, {5: other.calls[5], 6: other.calls[6], 7: owner.calls[7]}
     )
     both.calls.clear()
     assert owner.calls
