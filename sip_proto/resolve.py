@@ -78,6 +78,12 @@ class _Lookup:
         self.answers: dict[tuple[str, str], Sequence[Record]] = {}
 
 
+def _order(record: Record) -> tuple[int, int]:
+    if isinstance(record, Naptr):
+        return record.order, record.preference
+    return (record.priority, 0) if isinstance(record, Srv) else (0, 0)
+
+
 class Resolver:
     """Lookups under way; `transports` are those that we speak, the preferred one first, `families` likewise (ours).
 
@@ -161,7 +167,8 @@ class Resolver:
         if lookup is None or key not in lookup.pending:
             return
         del lookup.pending[key]
-        lookup.answers[key] = records[: self._limits.records]
+        # What is cut off must be what would be tried last.
+        lookup.answers[key] = sorted(records, key=_order)[: self._limits.records]
         if not lookup.pending:
             self._advance(lookup, kind, out)
 
@@ -170,9 +177,14 @@ class Resolver:
         return self._timers.next_deadline()
 
     def handle_timeout(self, now: int, out: list[ResolveOutput]) -> None:
-        """End lookups that took too long with what is known of them (ours)."""
+        """Go on where nobody answered in time: without NAPTR to SRV, without SRV to A and AAAA, from there with what is
+        known to the end (RFC 3263 section 4)."""
         while (handle := self._timers.pop_due(now)) is not None:
-            self._finish(self._lookups[handle], out)
+            lookup = self._lookups[handle]
+            (_, kind), *_ = lookup.pending
+            lookup.pending = {}
+            self._timers.set(handle, now + self._timeout_us)
+            self._advance(lookup, kind, out)
 
     def forget(self, handle: int) -> None:
         """Drop a lookup without a word (ours)."""
@@ -209,7 +221,7 @@ class Resolver:
     def _services(self, lookup: _Lookup) -> list[tuple[str, str]]:
         host = lookup.fallback[1]
         found: list[tuple[int, int, str, str]] = []
-        for record in lookup.answers[host, "NAPTR"]:
+        for record in lookup.answers.get((host, "NAPTR"), ()):
             if not isinstance(record, Naptr) or record.flags.lower() != "s":
                 continue
             transport = _SERVICES.get(record.service.lower(), "")
@@ -225,7 +237,7 @@ class Resolver:
         hosts: list[tuple[str, str, int]] = []
         denied = False
         for transport, name in lookup.services:
-            records = [record for record in lookup.answers[name, "SRV"] if isinstance(record, Srv)]
+            records = [record for record in lookup.answers.get((name, "SRV"), ()) if isinstance(record, Srv)]
             # A lone "." says that the service is decidedly not there (RFC 2782).
             denied = denied or (len(records) == 1 and records[0].target in (".", ""))
             for record in self._ordered(records):

@@ -143,10 +143,50 @@ def test_a_lookup_that_takes_too_long_ends_with_what_is_known() -> None:
     assert out[-1] == Resolved(handle, (Target("udp", ("2001:db8::1", 5080)),))
     size = len(out)
     resolver.answered(0, handle, "example.org", "A", ["192.0.2.1"], out)
-    early = resolver.resolve(0, "sip:a@example.org", out)
+    assert len(out) == size
+
+
+def test_questions_that_nobody_answers_lead_to_the_next_ones() -> None:
+    resolver = Resolver(b"seed", timeout_us=1_000, families=("A",), transports=("udp", "tcp"))
+    out: list[ResolveOutput] = []
+    handle = resolver.resolve(0, "sip:a@example.org", out)
+    resolver.handle_timeout(1_000, out)
+    # Too late.
+    resolver.answered(1_500, handle, "example.org", "NAPTR", ZONE["example.org", "NAPTR"], out)
     resolver.handle_timeout(2_000, out)
-    assert out[-1] == Resolved(early, ())
-    assert len(out) == size + 2
+    assert out == [
+        Query(handle, "example.org", "NAPTR"),
+        Query(handle, "_sip._udp.example.org", "SRV"),
+        Query(handle, "_sip._tcp.example.org", "SRV"),
+        Query(handle, "example.org", "A"),
+    ]
+    resolver.handle_timeout(3_000, out)
+    assert out[-1] == Resolved(handle, ())
+    assert (len(resolver), resolver.next_deadline()) == (0, None)
+
+
+def test_a_service_that_was_found_in_time_is_taken_without_the_others() -> None:
+    resolver = Resolver(b"seed", timeout_us=1_000, families=("A",), transports=("udp", "tcp"))
+    out: list[ResolveOutput] = []
+    handle = resolver.resolve(0, "sip:a@example.org", out)
+    resolver.answered(0, handle, "example.org", "NAPTR", (), out)
+    resolver.answered(0, handle, "_sip._tcp.example.org", "SRV", [Srv(1, 0, 5070, "192.0.2.3")], out)
+    resolver.handle_timeout(1_000, out)
+    assert out[-1] == Resolved(handle, (Target("tcp", ("192.0.2.3", 5070)),))
+
+
+def test_of_too_many_records_those_that_come_first_are_kept() -> None:
+    zone: Zone = {
+        ("example.org", "NAPTR"): [
+            *[Naptr(9, 9 - n, "s", "SIP+D2U", f"s{n}.example.org") for n in range(4)],
+            Naptr(1, 1, "s", "SIP+D2T", "t.example.org"),
+        ],
+        ("t.example.org", "SRV"): [Srv(9 - n, 0, 5060, f"192.0.2.{n}") for n in range(8)],
+        ("s3.example.org", "SRV"): [Srv(1, 0, 5060, "192.0.2.99")],
+    }
+    asked, places = look("sip:example.org", zone, limits=Limits(records=2))
+    assert asked[1:] == [("t.example.org", "SRV"), ("s3.example.org", "SRV")]
+    assert places == [("tcp", "192.0.2.7", 5060), ("tcp", "192.0.2.6", 5060)]
 
 
 def test_answers_that_nobody_asked_and_forgotten_lookups_say_nothing() -> None:
