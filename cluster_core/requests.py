@@ -15,8 +15,10 @@ from cluster_core.edge import Edge
 from cluster_core.limits import MILLISECOND_US
 from cluster_core.outputs import AnyOutput
 from cluster_core.rights import REFUSALS, Condition
-from tlib_proto import Attribute, Message, build, replace, with_reference
+from tlib_proto import Attribute, Message, MessageType, build, encode, replace, with_reference
 
+ALONE = (MessageType.EventPartyInfo,)
+"""Answers that are nobody's events."""
 FALLBACK_US = 300 * MILLISECOND_US
 
 
@@ -83,6 +85,11 @@ class Requests:
         elif cause[1] in self._pending:
             self.replied(now, cause[1], 0, "", frame, out)
 
+    def tell(self, now: int, cause: Cause, message: Message, out: list[AnyOutput]) -> None:
+        """Answer the request by a message that is nobody's event: it waits for no event's ordered way."""
+        stamped = Message(message.id, 0, {**message.attributes, **self._edge.stamps.time(now)})
+        self.done(now, cause, encode(stamped), out)
+
     def fail(
         self, now: int, cause: Cause | None, condition: Condition, out: list[AnyOutput], **detail: str
     ) -> None:
@@ -109,7 +116,11 @@ class Requests:
             self._error(now, pending, code, text, out)
         elif frame:
             pending.fallback = frame
-            self._core.arm("request", number, now + FALLBACK_US)
+            if message_id(frame) in ALONE:
+                self._core.arm("request", number, None)
+                self.timeout(now, number, out)
+            else:
+                self._core.arm("request", number, now + FALLBACK_US)
 
     def timeout(self, now: int, number: int, out: list[AnyOutput]) -> None:
         """The moment has passed: send the answer that is known, or EventError."""
@@ -162,6 +173,11 @@ class Requests:
         self._edge.send(
             now, pending.conn, Message(refused.id, refused.ref, {**refused.attributes, **echo}), out
         )
+
+
+def message_id(frame: bytes) -> int:
+    """Which message a frame is of (docs/specs/tlib-wire.md, section 2)."""
+    return int.from_bytes(frame[6:8], "big")
 
 
 class _Blank(dict[str, str]):

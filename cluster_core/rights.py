@@ -178,6 +178,7 @@ _CALL_CONTROL = (
     MessageType.RequestDeletePair,
     MessageType.RequestDeleteUserData,
     MessageType.RequestSendDTMF,
+    MessageType.RequestQueryCall,
 )
 _AGENT = (
     MessageType.RequestAgentLogin,

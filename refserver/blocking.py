@@ -148,6 +148,7 @@ class BlockingClient:
     redirect_call = _blocking(TLibraryFunctions.redirect_call)
     clear_call = _blocking(TLibraryFunctions.clear_call)
     send_dtmf = _blocking(TLibraryFunctions.send_dtmf)
+    query_call = _blocking(TLibraryFunctions.query_call)
     route_call = _blocking(TLibraryFunctions.route_call)
     attach_user_data = _blocking(TLibraryFunctions.attach_user_data)
     update_user_data = _blocking(TLibraryFunctions.update_user_data)

@@ -55,6 +55,7 @@ VERBS = (
         lambda c, g: c.redirect_call(g.dn, g.conn, g.to),
         options=("conn", "to"),
     ),
+    Verb("query", "TQueryCall", lambda c, g: c.query_call(g.dn, g.conn), options=("conn",)),
     Verb("clear", "TClearCall", lambda c, g: c.clear_call(g.dn, g.conn), options=("conn",)),
     Verb(
         "digits",

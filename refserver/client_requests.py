@@ -16,6 +16,7 @@ from tlib_proto.constants import (
     AddressType,
     AgentWorkMode,
     Attribute,
+    CallInfoType,
     ControlMode,
     ErrorCode,
     ForwardMode,
@@ -449,6 +450,17 @@ class TLibraryFunctions:
             Attribute.UserData: pairs_of(user_data),
         }
         return await self._ask(MessageType.RequestAttachUserData, attributes)
+
+    async def query_call(
+        self, dn: str, conn_id: int, info_type: CallInfoType = CallInfoType.PartiesQuery, extensions: Pairs = ()
+    ) -> Message:
+        """TQueryCall; answered by EventPartyInfo: the call's data, its parties in Extensions."""
+        attributes: dict[int, Value] = {
+            Attribute.ThisDN: dn,
+            Attribute.ConnID: conn_id,
+            Attribute.CallInfoType: int(info_type),
+        }
+        return await self._ask(MessageType.RequestQueryCall, attributes, extensions=extensions)
 
     async def update_user_data(self, dn: str, conn_id: int, user_data: Pairs) -> Message:
         """TUpdateUserData, which replaces what has the same key; answered by EventAttachedDataChanged."""

@@ -20,7 +20,7 @@ from cluster_core.session_controller.routing import Routing
 from cluster_core.session_controller.tables import NULL, RINGING, PartyInput
 from cluster_core.session_controller.talk import Talk
 from cluster_core.settings import DnType
-from tlib_proto import Attribute, CallType, DNRole, KVList, Message, MessageType
+from tlib_proto import Attribute, CallInfoType, CallType, DNRole, KVList, Message, MessageType, Value
 
 _TO_ANOTHER = (
     MessageType.RequestSingleStepTransfer,
@@ -105,6 +105,8 @@ class Control:
             self._clear(now, call, party, cause, out)
         elif message.id == MessageType.RequestSendDTMF:
             self._digits.request(now, party, message, cause, out)
+        elif message.id == MessageType.RequestQueryCall:
+            self._query(now, call, party, message, cause, out)
         else:
             self._requests.fail(now, cause, Condition.UNSUPPORTED, out, name=message.name)
 
@@ -206,6 +208,35 @@ class Control:
             self._requests.fail(now, cause, Condition.INVALID_DESTINATION, out)
         else:
             self.redirect(now, party, target, cause, out)
+
+    def _query(
+        self,
+        now: int,
+        call: CallRecord,
+        party: PartyRecord,
+        message: Message,
+        cause: Cause,
+        out: list[AnyOutput],
+    ) -> None:
+        """TQueryCall: EventPartyInfo with the call's data; Extensions have `dn-N`, `role-N`, `ps-N` of its parties."""
+        info = message.number(Attribute.CallInfoType, CallInfoType.PartiesQuery)
+        if info not in (CallInfoType.PartiesQuery, CallInfoType.StatusQuery):
+            self._requests.fail(now, cause, Condition.INVALID_ATTRIBUTE, out, attribute="CallInfoType")
+            return
+        there = [one for one in self._calls.of(call) if one.state != NULL]
+        pairs: list[tuple[str, int | str]] = [("parties", len(there))]
+        for n, one in enumerate(there, 1):
+            pairs += [(f"dn-{n}", one.dn), (f"role-{n}", one.role), (f"ps-{n}", one.state)]
+        attributes: dict[int, Value] = {
+            Attribute.ConnID: call.conn_id,
+            Attribute.ThisDN: party.dn,
+            Attribute.CallInfoType: info,
+            Attribute.CallID: call.conn_id & 0xFFFF_FFFF,
+            Attribute.CallType: call.call_type,
+            Attribute.UserData: call.user_data,
+            Attribute.Extensions: tuple(pairs),
+        }
+        self._requests.tell(now, cause, Message(MessageType.EventPartyInfo, 0, attributes), out)
 
     def _transfer(
         self, now: int, call: CallRecord, party: PartyRecord, message: Message, cause: Cause, out: list[AnyOutput]

@@ -29,6 +29,7 @@ ANSWERS = {
     M.RequestSetDNDOff: M.EventDNDOff,
     M.RequestCallForwardSet: M.EventForwardSet,
     M.RequestCallForwardCancel: M.EventForwardCancel,
+    M.RequestQueryCall: M.EventPartyInfo,
     M.RequestMakeCall: M.EventDialing,
     M.RequestAnswerCall: M.EventEstablished,
     M.RequestReleaseCall: M.EventReleased,
@@ -204,6 +205,7 @@ def test_a_server_that_stays_silent_is_given_up_at_the_deadline() -> None:
             M.RequestRedirectCall,
             {"ThisDN": "1001", "ConnID": 7, "OtherDN": "1002"},
         ),
+        (lambda c: c.query_call("1001", 7), M.RequestQueryCall, {"ConnID": 7, "CallInfoType": 0}),
         (lambda c: c.clear_call("1001", 7), M.RequestClearCall, {"ThisDN": "1001", "ConnID": 7}),
         (
             lambda c: c.send_dtmf("1001", 7, "12#"),

@@ -8,7 +8,7 @@ from tests.sim.cluster import Cluster, conn_id_of
 from tests.sim.session_phone import SessionPhone, phone
 from tests.sim.transfer_cast import Story, talks
 from tests.sim.world import MILLISECOND, SECOND
-from tlib_proto import Attribute, CallState, DNRole, KVList, Message, MessageType
+from tlib_proto import Attribute, CallInfoType, CallState, DNRole, KVList, Message, MessageType, PartyState
 
 M = MessageType
 
@@ -69,6 +69,32 @@ class TestUserData:
             assert answer.number(Attribute.ErrorCode) == code
         large = (("a", "y" * 10_000),)
         assert self.ask(story, M.RequestUpdateUserData, UserData=large) == large
+        story.over()
+
+
+class TestAsking:
+    @pytest.mark.parametrize("b", ["n1", "n2"])
+    def test_a_desktop_asks_for_a_call_and_nobody_else_hears_it(self, cluster: Cluster, b: str) -> None:
+        story = Story(cluster, b)
+        story.desk_b.attach("1002", story.conn_id, ("segment", "gold"))
+        story.forget()
+        for info in CallInfoType:
+            asked = cluster.world.now
+            answer = story.desk_b.ask(M.RequestQueryCall, ThisDN="1002", ConnID=story.conn_id, CallInfoType=info)
+            assert cluster.world.now - asked < 100 * MILLISECOND
+            assert (answer.id, answer.number(Attribute.CallInfoType)) == (M.EventPartyInfo, info)
+            assert (answer.text(Attribute.ThisDN), conn_id_of(answer)) == ("1002", story.conn_id)
+            assert answer.pairs(Attribute.UserData) == (("segment", "gold"),)
+            talks = int(PartyState.Connected)
+            assert answer.pairs(Attribute.Extensions) == (
+                *(("parties", 2), ("dn-1", "1001"), ("role-1", int(DNRole.Origination)), ("ps-1", talks)),
+                *(("dn-2", "1002"), ("role-2", int(DNRole.Destination)), ("ps-2", talks)),
+            )
+        wrong = story.desk_b.ask(M.RequestQueryCall, ThisDN="1002", ConnID=story.conn_id, CallInfoType=7)
+        assert wrong.number(Attribute.ErrorCode) == 53
+        assert story.desk_b.ask(M.RequestQueryCall, ThisDN="1002", ConnID=4711).number(Attribute.ErrorCode) == 56
+        cluster.settle()
+        assert story.desk_a.names() == []
         story.over()
 
 
