@@ -89,7 +89,6 @@ class Cluster:
 
     def __init__(self, made: ClusterSettings) -> None:
         self.now = SECOND
-        self.owner = 0
         self.coordinator = MemoryCoordinator(b"bench")
         self.answering = True
         self.coordinator_ns = self.coordinator_longest = 0
@@ -100,6 +99,7 @@ class Cluster:
         for host in self.hosts.values():
             self.queue += [(host, WallClock(1_700_000_000 * SECOND)), (host, Role(1, True))]
         self.settle()
+        self.owner = self.program(self.hosts["n1"], "bench", "desktop", "demo")
 
     def measured(self, host: Host, given: AnyInput, out: list[AnyOutput]) -> None:
         """One input into a node."""
@@ -238,9 +238,8 @@ def watch(cluster: Cluster, what: Callable[..., object], *about: object) -> Figu
 
 
 def claim_all(cluster: Cluster, dns: list[str]) -> None:
-    """An application registers every DN at n1."""
-    host = cluster.hosts["n1"]
-    conn = cluster.program(host, "bench", "desktop", "demo")
+    """The application registers every DN at n1."""
+    host, conn = cluster.hosts["n1"], cluster.owner
     about = {Attribute.RegisterMode: 1, Attribute.ControlMode: 1, Attribute.AddressType: 1}
     kind = MessageType.RequestRegisterAddress
     frames = [encode(Message(kind, ref, {Attribute.ThisDN: dn, **about})) for ref, dn in enumerate(dns, 2)]
@@ -251,7 +250,6 @@ def claim_all(cluster: Cluster, dns: list[str]) -> None:
     owned = host.node.counts()["owned_dns"]
     if owned != len(dns):
         raise SystemExit(f"{owned} of {len(dns)} DNs claimed")
-    cluster.owner = conn
 
 
 def plain(dns: list[str]) -> float:

@@ -56,7 +56,7 @@ class Datagram(Input, frozen=True):
 
 
 class Writable(Input, frozen=True):
-    """The outgoing queue of a stream crossed a mark; `queued` bytes wait in it now."""
+    """The outgoing queue of a stream crossed a mark: `queued` bytes wait in it, 0 when few do again."""
 
     conn: int
     queued: int

@@ -74,11 +74,11 @@ class _Claiming(msgspec.Struct, frozen=True):
 
 
 class _Table(msgspec.Struct):
-    """A table of owners that is being read: what it says, and how much of that is known."""
+    """A table of owners that is being read, then the DNs known before that it may not name; `read` of both are done."""
 
     joined: Joined
-    rows: list[tuple[str, OwnerRecord | None]]
     read: int = 0
+    known: list[str] = []
 
 
 class Ownership:
@@ -236,17 +236,21 @@ class Ownership:
         """Read on in the table of owners; at its end the node acts."""
         table = self._table
         assert table is not None
-        joined = table.joined
-        part = table.rows[table.read : table.read + self._core.limits.dns_at_once]
-        table.read += len(part)
-        for dn, owner in part:
+        joined, start = table.joined, table.read
+        table.read = end = start + self._core.limits.dns_at_once
+        for dn, owner in joined.owners[start:end]:
             self._learn(now, dn, owner, joined.revision, out)
             # A new process knows nothing of what an earlier one owned: nobody is to wait for it.
-            lost = owner is not None and owner.node == self._core.name and owner.incarnation != joined.incarnation
+            lost = owner.node == self._core.name and owner.incarnation != joined.incarnation
             if lost and self._owners.get(dn) == owner and self._core.store.get("dns", dn) is None:
-                assert owner is not None
                 self.release(now, dn, owner.epoch, out)
-        if table.read < len(table.rows):
+        named = len(joined.owners)
+        if start <= named <= end:
+            table.known = list(self._owners)
+        for dn in table.known[max(0, start - named) : max(0, end - named)]:
+            if self._revisions.get(dn, 0) < joined.revision:
+                self._learn(now, dn, None, joined.revision, out)
+        if end < named + len(table.known) or end < named:
             self._core.arm("owners", 0, now + 1)
             return
         self._table = None
@@ -301,9 +305,7 @@ class Ownership:
         self._member = True
         self._live_until(now, sent_us + result.ttl_us)
         self._core.arm("membership", 0, now + self._core.limits.membership_refresh_us)
-        known = dict(result.owners)
-        gone: list[tuple[str, OwnerRecord | None]] = [(dn, None) for dn in self._owners if dn not in known]
-        self._table = _Table(result, [*gone, *result.owners])
+        self._table = _Table(result)
         self.table_timeout(now, out)
 
     def _refreshed(

@@ -26,6 +26,7 @@ _CALL_OCTETS = 110
 _INT_MAX = 0x7FFF_FFFF
 _AGENT_LOGGED_OUT, _AGENT_READY, _AGENT_NOT_READY = 0, 2, 3
 _IDLE: dict[bool, KVList] = {up: (("status", int(up)), ("AgentStatus", _AGENT_LOGGED_OUT)) for up in (False, True)}
+_IDLE_UP = {kv: up for up, kv in _IDLE.items()}
 _CALL_KEY = re.compile(r"(conn|ct|ps|other|node)-([1-9][0-9]{0,5})", re.ASCII)
 _CONN_ID = re.compile(r"[0-9a-fA-F]{1,16}", re.ASCII)
 
@@ -208,6 +209,8 @@ def from_extensions(
     dn: str, source: str, owned: bool, epoch: int, role_epoch: int, seq: int, kv: KVList
 ) -> Picture:
     """The picture that `extensions` made into a list; what is missing or foreign in it counts as unknown."""
+    if len(kv) == 2 and (up := _IDLE_UP.get(kv)) is not None:
+        return Picture(dn, source, owned, epoch, role_epoch, seq, up)
     plain: dict[str, KVValue] = {}
     calls: dict[str, dict[str, KVValue]] = {}
     for key, value in kv:

@@ -96,9 +96,11 @@ class SmartProxy:
         upstream = self._upstream(conn)
         if upstream is None:
             return
+        if self._stopped:
+            upstream.conn = 0
+            return
         self._hide(now, upstream, out)
-        if not self._stopped:
-            self._core.arm("upstream", upstream.name, now + self._core.limits.link_redial_us)
+        self._core.arm("upstream", upstream.name, now + self._core.limits.link_redial_us)
 
     def incoming(self, now: int, conn: int, message: Message, out: list[AnyOutput]) -> None:
         """An event of a T-Controller: a snapshot, the end of all snapshots, a DN lost, or something that happened."""

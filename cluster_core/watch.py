@@ -178,8 +178,9 @@ class Watch:
         conns = self.watchers(after.dn)
         if not conns:
             return
-        came = after.in_service and not before.in_service
-        if came and after.seq == 1 and same_view(msgspec.structs.replace(before, in_service=True), after):
+        came = after.in_service and not before.in_service and after.seq == 1
+        idle = before.idle and after.idle
+        if came and (idle or same_view(msgspec.structs.replace(before, in_service=True), after)):
             self._clients.spread(now, conns, self._begun, _blanks(after.dn, after), out)
         else:
             self.resync(now, after.dn, before, after, out, again=after.seq > 0)

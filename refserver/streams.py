@@ -48,11 +48,11 @@ class Stream(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """More waits than the high mark."""
-        self._mark()
+        self._mark(self.queued)
 
     def resume_writing(self) -> None:
-        """Less waits than the low mark."""
-        self._mark()
+        """Less waits than the low mark: nothing to speak of, and of the rest no mark will tell."""
+        self._mark(0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is gone."""
@@ -66,9 +66,9 @@ class Stream(asyncio.Protocol):
         """Bytes that wait for the peer to read."""
         return self.pending_bytes + (self.transport.get_write_buffer_size() if self.transport else 0)
 
-    def _mark(self) -> None:
+    def _mark(self, queued: int) -> None:
         if self.conn in self.owner.table:
-            self.owner.host.post(Writable(self.conn, self.queued))
+            self.owner.host.post(Writable(self.conn, queued))
 
 
 class Streams:

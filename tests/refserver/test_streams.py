@@ -146,7 +146,21 @@ def test_a_reader_that_catches_up_is_marked_again():
             writer.transport.resume_reading()
             await reader.readexactly(15_000_000)
             await until(lambda: len(r.node.of(Writable)) == 2)
-            assert r.node.of(Writable)[1].queued <= module.LOW_MARK
+            assert r.node.of(Writable)[1].queued == 0
+
+    asyncio.run(run())
+
+
+def test_a_rest_below_the_low_mark_counts_as_read_for_nothing_tells_of_its_end(monkeypatch):
+    async def run():
+        async with rig() as r:
+            await r.connect()
+            await until(lambda: r.streams.table)
+            stream = r.streams.table[2]
+            monkeypatch.setattr(type(stream), "queued", module.LOW_MARK - 1)
+            stream.resume_writing()
+            await until(lambda: r.node.of(Writable))
+            assert r.node.of(Writable) == [Writable(2, 0)]
 
     asyncio.run(run())
 

@@ -54,6 +54,8 @@ def test_octets_that_are_no_text_stay_as_they_came() -> None:
         (0, ("1", "0", 0, "n")),
         (0, ("\ud800", 0, 0, "n")),
         (0, ("1", 0, 0)),
+        (0, ("1", 0)),
+        (0, ("1", 0, 0, "n", "m")),
     ],
 )
 def test_what_the_format_cannot_hold_is_told(ref: int, values: tuple[int | str, ...]) -> None:
