@@ -100,7 +100,7 @@ def test_each_port_sees_its_part_of_the_call_in_order_with_one_conn_id(tmp_path:
             for dn in ("1002", "8000"):
                 await monitor.register_address(dn)
             phone = await cluster.phone("1002", "n2", auto_answer=True)
-            await smart2.wait_for(M.EventDNBackInService, dn="1002")
+            await smart2.wait_for(M.EventRegistered, dn="1002")  # gained, and in service
             conn_id = await routed(cluster)
             await phone.wait_for(Kind.ESTABLISHED)
             await phone.hangup()
