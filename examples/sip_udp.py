@@ -18,11 +18,13 @@ from sip_proto import (
     Invited,
     Offered,
     Output,
+    ParseError,
     Requested,
     Ringing,
     Transmit,
     audio,
     audio_answer,
+    description_of,
     parse_sdp,
 )
 
@@ -42,35 +44,38 @@ class Phone(asyncio.DatagramProtocol):
         self.transport = cast(asyncio.DatagramTransport, transport)
         # What Via and Contact will say: bind to an address that the peer can reach.
         self.address: Address = transport.get_extra_info("sockname")[:2]
-        self.endpoint = Endpoint(EndpointSettings({"udp": self.address}), secrets.token_bytes(32))
+        # The endpoint refuses calls with a body that is no description.
+        settings = EndpointSettings({"udp": self.address}, session_types=("application/sdp",))
+        self.endpoint = Endpoint(settings, secrets.token_bytes(32))
 
     def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
         self.step(lambda now, out: self.endpoint.receive_datagram(now, "udp", source[:2], data, out))
 
     def step(self, call: Callable[[int, list[Output]], object]) -> None:
-        """One input, then what it led to, then the next deadline. Every call of the endpoint goes this way."""
+        """One input, what is to be sent, the next deadline, what it means. Every call of the endpoint goes this way."""
         out: list[Output] = []
+        told: list[Output] = []
         call(time.monotonic_ns() // 1000, out)
         for record in out:
             if isinstance(record, Transmit):
                 self.transport.sendto(record.data, record.destination)
             else:
-                self.decide(record)
+                told.append(record)
         if self.timer is not None:
             self.timer.cancel()
         deadline_us = self.endpoint.next_deadline()
         if deadline_us is not None:
             wait_s = max(0.0, deadline_us / 1e6 - time.monotonic())
             self.timer = self.loop.call_later(wait_s, self.step, self.endpoint.handle_timeout)
+        # Last, as each decision is a step of its own.
+        for record in told:
+            self.decide(record)
 
     def decide(self, record: Output) -> None:
         """What this phone makes of it."""
         end = self.endpoint
         if isinstance(record, Invited | Offered):
-            offer = record.request.body
-            here = self.address[0]
-            # Without an offer it is ours that the answer has.
-            answer = audio_answer(parse_sdp(offer), here, RTP_PORT) if offer else audio(here, RTP_PORT)
+            answer = self.describe(description_of(record.request))
             if answer is None:
                 refuse = end.refuse_offer if isinstance(record, Offered) else end.reject
                 self.step(lambda now, out: refuse(now, record.leg, 488, out))
@@ -83,14 +88,29 @@ class Phone(asyncio.DatagramProtocol):
             self.step(lambda now, out: end.ack(now, record.leg, out))
             self.loop.call_later(TALK_S, self.hang_up, record.leg)
         elif isinstance(record, Requested):
-            status = 200 if record.request.method == "OPTIONS" else 501
+            method = record.request.method
+            # What belongs into a call that there is not, or no more.
+            lost = not record.leg and method in ("BYE", "INFO", "PRACK", "UPDATE")
+            status = 200 if method == "OPTIONS" else 481 if lost else 501
             self.step(lambda now, out: end.respond(now, record.handle, status, out))
         elif isinstance(record, Ringing):
             print("ringing")
         elif isinstance(record, Ended):
-            self.done.set_result(record.why)
+            self.over(record.why)
         elif isinstance(record, Failed):
-            self.done.set_result(f"failed: {record.status}")
+            self.over(f"failed: {record.status}")
+
+    def describe(self, offer: bytes) -> bytes | None:
+        """The answer to an offer, an offer of our own where there is none; None for what cannot be taken or read."""
+        here = self.address[0]
+        try:
+            return audio_answer(parse_sdp(offer), here, RTP_PORT) if offer else audio(here, RTP_PORT)
+        except ParseError:
+            return None
+
+    def over(self, why: str) -> None:
+        if not self.done.done():
+            self.done.set_result(why)
 
     def call(self, place: Address) -> None:
         self.step(
@@ -107,8 +127,10 @@ class Phone(asyncio.DatagramProtocol):
         )
 
     def hang_up(self, leg: int) -> None:
-        self.step(lambda now, out: self.endpoint.bye(now, leg, out))
-        self.done.set_result("hung up")
+        # The peer may have been faster.
+        if not self.done.done():
+            self.step(lambda now, out: self.endpoint.bye(now, leg, out))
+            self.over("hung up")
 
 
 async def phone(role: str, place: Address) -> str:
@@ -117,6 +139,8 @@ async def phone(role: str, place: Address) -> str:
     transport, made = await asyncio.get_running_loop().create_datagram_endpoint(Phone, local_addr=here)
     if role == "call":
         made.call(place)
+    else:
+        print("listening", flush=True)
     try:
         ended = await made.done
         # The answer to a BYE is still on its way, and a lost one is sent again.
