@@ -36,13 +36,14 @@ class CallTable(Protocol):
 
 class Session(msgspec.Struct):
     """A reporting session: its stream (0: it lost its own), the next event that leaves on it, when it got its last
-    interaction (a count of all), its calls.
+    interaction (a count of all), whether its client asked for it, its calls. One that nobody asked for has no numbers.
     """
 
     record: ReportingRecord
     conn: int = 0
     sent: int = 0
     turn: int = 0
+    asked: bool = True
     calls: dict[int, None] = {}
 
 
@@ -63,16 +64,25 @@ class InteractionProxy:
         self._shown_until_us = 0
 
     def status(self) -> dict[str, int]:
-        """What an operator sees of reporting: sessions, those without a connection, what is kept for them."""
+        """What an operator sees of reporting: sessions asked for, those without a connection, what is kept for them."""
         sessions = self._sessions.values()
         return {
-            "sessions": len(sessions),
+            "sessions": sum(session.asked for session in sessions),
             "away": sum(not session.conn for session in sessions),
             "events": len(self._core.store.rows("backlog")),
             "octets": sum(self.backlog.octets(session.record) for session in sessions),
         }
 
     # what clients say
+
+    def accepted(self, now: int, client: Client) -> None:
+        """A reporting client has connected: until it asks for a session it hears of the calls that begin."""
+        session = self._begin(now, client, Asked(snapshot=False))
+        session.asked = False
+        session.conn = client.conn
+        session.record.snapshot = False
+        self._by_conn[client.conn] = session.record.session_id
+        self._core.store.put("reporting", session.record.session_id, session.record)
 
     def request(self, now: int, client: Client, message: Message, out: list[AnyOutput]) -> None:
         """RequestPrivateService opens, resumes, acknowledges or ends a session; RequestQueryServer as everywhere."""
@@ -84,19 +94,20 @@ class InteractionProxy:
         names = (self._core.settings.name, self._core.name)
         asked = read(pairs, *names, limits.name_chars, limits.reporting_filter_keys)
         mine = self._sessions.get(self._by_conn.get(client.conn, ""))
+        opened = mine if mine is not None and mine.asked else None
         if isinstance(asked, str):
             self._refuse(now, client, message, asked, out)
         elif asked.ends or asked.acknowledged is not None:
-            if mine is None:
+            if opened is None:
                 self._refuse(now, client, message, "SessionId", out)
             elif asked.ends:
                 self._answer(now, client, message, Status.ENDED, 0, out)
-                self._end(now, mine, "its client ended it", out)
+                self._end(now, opened, "its client ended it", out)
             else:
-                self.backlog.drop(mine.record, min(mine.sent, (asked.acknowledged or 0) + 1))
-                self._answer(now, client, message, Status.ACTIVE, _kept(mine), out)
-        elif mine is not None and not asked.name:
-            self._answer(now, client, message, Status.ACTIVE, _kept(mine), out)
+                self.backlog.drop(opened.record, min(opened.sent, (asked.acknowledged or 0) + 1))
+                self._answer(now, client, message, Status.ACTIVE, _kept(opened), out)
+        elif opened is not None and not asked.name:
+            self._answer(now, client, message, Status.ACTIVE, _kept(opened), out)
         else:
             self._open(now, client, mine, asked, message, out)
 
@@ -351,8 +362,9 @@ class InteractionProxy:
         attributes = {**event.attributes, **self._edge.stamps.place()}
         if record.wants is not None and Attribute.UserData in attributes:
             attributes[Attribute.UserData] = narrowed(event.pairs(Attribute.UserData), record.wants)
-        number = (SEQUENCE_ID, sequence_id(record.next))
-        attributes[Attribute.Extensions] = (*event.pairs(Attribute.Extensions), number)
+        if session.asked:
+            number = (SEQUENCE_ID, sequence_id(record.next))
+            attributes[Attribute.Extensions] = (*event.pairs(Attribute.Extensions), number)
         frame = encode(Message(event.id, 0, attributes))
         leaves = session.conn != 0 and session.sent == record.next
         if record.name or not leaves:
@@ -371,7 +383,7 @@ class InteractionProxy:
         if keep_from == record.first:
             return
         unsent = max(0, keep_from - session.sent)
-        if unsent and record.away_us and any(other.conn for other in self._sessions.values()):
+        if unsent and record.away_us and any(other.conn and other.asked for other in self._sessions.values()):
             self._core.arm("reporting", record.session_id, now)
             return
         if unsent and not record.lost:

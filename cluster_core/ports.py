@@ -72,6 +72,8 @@ class Ports:
             return
         if client.role is ClientRole.PEER:
             self._t_controller.links.greeted(now, client, record, out)
+        elif client.role is ClientRole.REPORTING:
+            self._interaction_proxy.accepted(now, client)
 
     def _request(self, now: int, client: Client, record: Incoming, out: list[AnyOutput]) -> None:
         message = record.message

@@ -128,11 +128,36 @@ class TestASession:
         assert [event.id for event in events].count(M.EventCallDeleted) == 2
         assert all(len(number(event)) == 16 for event in events)
 
-    def test_it_hears_nothing_before_it_has_asked(self):
+    def test_before_it_has_asked_it_hears_of_what_begins_without_numbers(self):
         on = alone()
-        idle = on.program("ICON", ClientRole.REPORTING, "iproxy")
+        before = call(on)
+        plain = on.program("ICON", ClientRole.REPORTING, "iproxy")
+        cancel(on, before)
+        assert plain.names() == []
+        cancel(on, call(on))
+        assert plain.names() == BEGUN + ENDED
+        assert not any(dict(event.pairs(Attribute.Extensions)).get("SequenceId") for event in plain.events)
+        for keys in ((("SessionEnd", 1),), (("Acknowledged", f"{1:016d}"),)):
+            assert plain.ask(M.RequestPrivateService, PrivateMsgID=1, Extensions=keys).id == M.EventError
+
+    def test_what_it_heard_of_before_it_asked_is_shown_to_it_again(self):
+        on = alone()
+        icon = on.program("ICON", ClientRole.REPORTING, "iproxy")
+        number_of = call(on)
+        icon.events.clear()
+        answer = icon.ask(M.RequestPrivateService, PrivateMsgID=1, Extensions=(("SessionId", "icon"),))
+        assert dict(answer.pairs(Attribute.Extensions))["session-status"] == "new"
+        cancel(on, number_of)
+        events = [event for event in icon.events if not event.ref]
+        assert [event.name for event in events] == ["EventCallCreated"] + [f"Event{name}" for name in ENDED]
+        assert all(number(event) for event in events)
+
+    def test_one_that_goes_without_having_asked_leaves_nothing(self):
+        on = alone()
+        icon = on.program("ICON", ClientRole.REPORTING, "iproxy")
         call(on)
-        assert idle.names() == []
+        icon.hang_up()
+        assert on.node.status()["reporting"] == {"sessions": 0, "away": 0, "events": 0, "octets": 0}
 
     def test_it_may_ask_what_the_server_can_do(self):
         icon = Icon(alone())
