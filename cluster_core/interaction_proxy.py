@@ -76,7 +76,7 @@ class InteractionProxy:
     # what clients say
 
     def accepted(self, now: int, client: Client) -> None:
-        """A reporting client has connected: until it asks for a session it hears of the calls that begin."""
+        """A reporting client has connected: while nobody has asked for a session it hears of the calls that begin."""
         session = self._begin(now, client, Asked(snapshot=False))
         session.asked = False
         session.conn = client.conn
@@ -293,8 +293,8 @@ class InteractionProxy:
     # interactions
 
     def _least(self, sessions: Iterable[Session]) -> Session | None:
-        """Whose turn it is: one that is there if any is, with the fewest calls, that got its last one longest ago."""
-        found = min(sessions, key=lambda s: (s.conn == 0, len(s.calls), s.turn), default=None)
+        """Whose turn it is: asked for, there, with the fewest calls, the longest without a new one, in this order."""
+        found = min(sessions, key=lambda s: (not s.asked, s.conn == 0, len(s.calls), s.turn), default=None)
         if found is not None:
             self._turns += 1
             found.turn = self._turns

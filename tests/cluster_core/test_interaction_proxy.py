@@ -140,6 +140,17 @@ class TestASession:
         for keys in ((("SessionEnd", 1),), (("Acknowledged", f"{1:016d}"),)):
             assert plain.ask(M.RequestPrivateService, PrivateMsgID=1, Extensions=keys).id == M.EventError
 
+    def test_without_having_asked_it_hears_nothing_where_another_has(self):
+        on = alone()
+        plain = on.program("ICON", ClientRole.REPORTING, "iproxy")
+        icon = Icon(on)
+        for _ in range(3):
+            cancel(on, call(on))
+        assert icon.names() == 3 * (BEGUN + ENDED)
+        icon.now.hang_up()
+        cancel(on, call(on))
+        assert plain.names() == []
+
     def test_what_it_heard_of_before_it_asked_is_shown_to_it_again(self):
         on = alone()
         icon = on.program("ICON", ClientRole.REPORTING, "iproxy")
