@@ -320,7 +320,7 @@ class Owned:
         return [
             dn
             for dn, picture in self._streams.mine.items()
-            if picture.owned and any(view.node == node for view in picture.calls.values())
+            if picture.calls and picture.owned and any(view.node == node for view in picture.calls.values())
         ]
 
     def _lost_call(self, now: int, dn: str, view: CallView) -> Message:
