@@ -117,19 +117,21 @@ class Early:
     def made(
         self, now: int, party: PartyRecord, other: PartyRecord, response: Response, out: list[AnyOutput]
     ) -> bool:
-        """Who is called for a phone that is there has answered: True when its offer has its answer, which was silence.
+        """Who is called for a phone that is there has answered: True when its offer has its answer, which was silence,
+        or that phone has offered something else since.
 
         What that phone was told of another branch is void.
         """
         branches = self._branches.pop(party.leg, None) or Branches()
         tag = response.to.tag
+        void = branches.told != tag or self._talk.facing.is_alone(other.leg)
         self._talk.facing.gone(other.leg)
-        if branches.told and branches.told != tag:
+        if branches.told and void:
             self._making.forget(party.conn_id)
             self._talk.drop(now, other.leg, out)
         party.sdp = description_of(response) or branches.answers.get(tag, b"") or party.sdp
         self._calls.keep(self._calls.calls[party.conn_id], party)
-        return tag in branches.answers and tag != branches.told
+        return tag in branches.answers and void
 
     def is_told(self, leg: int) -> bool:
         """Whether who calls has heard this leg's description for good, and can be given no other before the answer."""

@@ -64,7 +64,7 @@ class Joins:
                 del self.waiting[join.first]
             elif not self._talk.has(join.first) and not self._talk.has(join.second):
                 del self.waiting[join.first]
-                self._talk.begin(first, second)
+                self._talk.begin(now, first, second)
                 self._joins[join.first] = self._joins[join.second] = join
                 self._offer(now, join, first, second, b"", out)
 

@@ -122,8 +122,10 @@ class Talk:
         """A caller that made no offer gets that of whom it called; its answer comes with its ACK."""
         self._exchanges.begin(Exchange(Kind.ASKED, (asker.leg, owed.leg), {}, asker.leg, owed=owed.leg))
 
-    def begin(self, *parties: PartyRecord) -> None:
+    def begin(self, now: int, *parties: PartyRecord) -> None:
         """Another room's offers are under way on these legs: nothing else is, until `begun`."""
+        for party in parties:
+            self._defer(now, party.leg)
         self._exchanges.begin(Exchange(Kind.BEGIN, tuple(party.leg for party in parties), {}))
 
     def offer(
@@ -140,6 +142,7 @@ class Talk:
 
     def drop(self, now: int, leg: int, out: list[AnyOutput]) -> None:
         """Whatever is under way on a leg is taken back: a phone that asked for it tries again, a program is refused."""
+        self._defer(now, leg)
         exchange = self._exchanges.of(leg)
         if exchange is None:
             return
@@ -148,6 +151,10 @@ class Talk:
         self._legs.refuse_offer(now, exchange.asker, 491)
         self._fail(now, exchange, out)
         self._exchanges.end(exchange)
+
+    def resume(self, now: int, party: PartyRecord, out: list[AnyOutput]) -> None:
+        """Whom it waited for is gone: what a party waited with is served."""
+        self._resume(now, party.leg, out)
 
     def goes_back(self, now: int, stays: PartyRecord, out: list[AnyOutput]) -> None:
         """Who was to come does not: who stays is offered again whom it talked to, if it has heard the other one."""
@@ -315,6 +322,7 @@ class Talk:
         elif self._legs.answer_offer(now, party.leg, self._legs.shape(party, answer)) and offer:
             party.sdp = offer
             self._keep(party)
+            self.facing.alone(party.leg)
             self._by_phone(now, party, offer, out)
 
     def _passed(
@@ -493,14 +501,22 @@ class Talk:
             else:
                 self._tell_back(now, to, sdp, direction, exchange.answers.get(to.leg, b""))
         for leg in legs:
-            party = self._calls.of_leg(leg)
-            other = None if party is None else self.facing.other(party)
-            there = (leg,) if other is None else (leg, other.leg)
-            while not any(self._exchanges.of(leg) is not None for leg in there):
-                waiting = self._exchanges.next(there)
-                if waiting is None:
-                    break
-                self._serve(now, *waiting, out)
+            self._resume(now, leg, out)
+
+    def _resume(self, now: int, leg: int, out: list[AnyOutput]) -> None:
+        party = self._calls.of_leg(leg)
+        other = None if party is None else self.facing.other(party)
+        there = (leg,) if other is None else (leg, other.leg)
+        while not any(self._exchanges.of(leg) is not None for leg in there):
+            waiting = self._exchanges.next(there)
+            if waiting is None:
+                break
+            self._serve(now, *waiting, out)
+
+    def _defer(self, now: int, leg: int) -> None:
+        """A phone's offer that waits is to come again: what begins now could not be said to it before its answer."""
+        if self._exchanges.withdraw(leg):
+            self._legs.refuse_offer(now, leg, 491)
 
     def _serve(self, now: int, leg: int, wish: Wish, out: list[AnyOutput]) -> None:
         party = self._calls.of_leg(leg)

@@ -426,6 +426,8 @@ class Transfers:
         self._calls.step(now, party, PartyInput.RELEASE, out, state, **more)
         self._calls.leave(now, party)
         self._talk.gone(now, leg, out)
+        for there in self._calls.of(self._calls.calls[party.conn_id]):
+            self._talk.resume(now, there, out)
 
     def _change(
         self,
