@@ -213,6 +213,9 @@ class InteractionProxy:
             return
         if mine is not None and mine is not session:
             self._end(now, mine, "its client opened another one", out)
+            if session is not None:
+                # It was shown the calls of that one, and may have dropped its oldest events for them.
+                status, place = _place(session.record, asked)
         if session is None:
             session = self._begin(now, client, asked)
         else:
@@ -276,7 +279,7 @@ class InteractionProxy:
         self._core.store.drop("reporting", key)
         self.backlog.forget(now, record, out)
         if record.name:
-            text = f"a reporting session of {record.application} is over: {why}"
+            text = f"a reporting session of {record.application!r} is over: {why}"
             out.append(Fault(Subsystem.INTERACTION_PROXY, "reporting-session-over", text))
         together: dict[int, list[int]] = {}
         for conn_id in session.calls:
@@ -387,7 +390,7 @@ class InteractionProxy:
             self._core.arm("reporting", record.session_id, now)
             return
         if unsent and not record.lost:
-            text = f"events of a reporting session of {record.application} are lost: more happened than is kept"
+            text = f"events of a reporting session of {record.application!r} are lost: more happened than is kept"
             out.append(Fault(Subsystem.INTERACTION_PROXY, "reporting-events-lost", text, session.conn))
         if unsent and session.conn:
             # it reads too slowly; when it comes back it is told what it lost

@@ -77,7 +77,8 @@ def sequence_id(number: int) -> str:
 
 def narrowed(data: KVList, wants: tuple[str, ...]) -> KVList:
     """User data with the keys alone that a client wants."""
-    return tuple((key, value) for key, value in data if key in wants)
+    keys = frozenset(wants)
+    return tuple((key, value) for key, value in data if key in keys)
 
 
 def _is_place(value: KVValue | None) -> bool:

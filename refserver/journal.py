@@ -101,7 +101,10 @@ class OutputDigest:
 
     def add(self, outputs: list[AnyOutput]) -> None:
         """Take in what one input brought forth."""
-        self._sha.update(self._encoder.encode(outputs))
+        try:
+            self._sha.update(self._encoder.encode(outputs))
+        except UnicodeEncodeError:  # a text with octets of a peer that are none
+            self._sha.update(repr(outputs).encode())
 
     def hexdigest(self) -> str:
         """The digest so far."""

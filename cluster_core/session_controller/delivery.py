@@ -335,6 +335,8 @@ class Delivery:
         """A phone does not take the call, which its DN wants to go on then."""
         role = int(DNRole.Destination)
         third: dict[str, Any] = {"ThirdPartyDN": onward.dialled, "ThirdPartyDNRole": role}
+        waits = self._calls.expected(party, PartyInput.ANSWER)
+        self._requests.fail(now, waits, Condition.INVALID_CONNID, out, dn=party.dn)
         self._calls.step(now, party, PartyInput.RELEASE, out, CallState.Forwarded, **third)
         self._calls.leave(now, party)
         self._core.arm("ring", call.conn_id, None)
@@ -441,6 +443,10 @@ class Delivery:
         self._calls.set_leg(party, leg)
         if elsewhere.to or len(elsewhere.hops) > 1:
             self._legs.wants(leg, elsewhere)
+        self.arm_ring(now, call, party)
+
+    def arm_ring(self, now: int, call: CallRecord, party: PartyRecord) -> None:
+        """From now on a phone has its time to answer, which is short if its DN wants the call to go on then."""
         limits = self._core.limits
         soon = self._onward_of(call, party, ON_NO_ANSWER) is not None
         ring_us = min(limits.forward_us, limits.ring_us) if soon else limits.ring_us

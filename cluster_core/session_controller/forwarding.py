@@ -54,6 +54,7 @@ class Forwarding:
         self._core = core
         self._sip = edge.sip
         self._out = edge.sip_out
+        self._stamps = edge.stamps
         self._calls = calls
         self._delivery = delivery
         self.incoming: Incoming
@@ -81,7 +82,8 @@ class Forwarding:
         if node not in self._members or not (at.isascii() and at.isdigit() and len(at) < 16):
             return False
         made = self._digest(request, node, self._core.name, at)
-        late = abs(self._core.wall_us(now) // SECOND_US - int(at)) > MARK_S
+        # Those that came before this node began are not known any more.
+        late = abs(self._core.wall_us(now) // SECOND_US - int(at)) > MARK_S or int(at) <= self._stamps.started_s
         if late or not compare_digest(made.encode(), digest.encode("utf-8", "surrogateescape")):
             return False
         while self._seen and self._seen[oldest := next(iter(self._seen))] <= now:

@@ -13,6 +13,7 @@ from cluster_core.contacts import fixed_binding
 from cluster_core.core import Cause, Core
 from cluster_core.dial_plan import DialPlan, Target
 from cluster_core.outputs import AnyOutput
+from cluster_core.packing import pairs_fit
 from cluster_core.records import CallRecord, PartyRecord
 from cluster_core.requests import Requests
 from cluster_core.rights import Condition
@@ -122,7 +123,7 @@ class Transfers:
         out: list[AnyOutput],
     ) -> None:
         """TMuteTransfer: `first` and `second`, the same DN in two calls, leave both; the first call goes on with who
-        rings, or to a Routing Point, and has the user data of both.
+        rings, or to a Routing Point, and has the user data of both where that is not too much for one.
         """
         call, consult = self._calls.calls[first.conn_id], self._calls.calls[second.conn_id]
         stays = self._calls.other(first)
@@ -131,7 +132,9 @@ class Transfers:
         self._calls.expect(first, PartyInput.RELEASE, cause)
         self._leaves(now, first, out)
         self._leaves(now, second, out)
-        call.user_data = (*call.user_data, *consult.user_data)
+        joined = (*call.user_data, *consult.user_data)
+        if pairs_fit(joined, self._core.limits.user_data_bytes):
+            call.user_data = joined
         self._calls.transfers[call.conn_id] = transfer
         if isinstance(comes, PartyRecord):
             transfer.comes = comes.party
@@ -139,7 +142,7 @@ class Transfers:
             self._change(now, comes, stays.dn, transfer, out, PreviousConnID=consult.conn_id)
             self._change(now, stays, comes.dn, transfer, out)
             self._calls.end(now, consult, out, into=call)
-            self._core.arm("ring", call.conn_id, now + self._core.limits.ring_us)
+            self._delivery.arm_ring(now, call, comes)
         else:
             self._calls.end(now, consult, out, into=call)
             self._waits(now, call, stays, comes, transfer, out)

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from cluster_core.inputs import Closed, Opened, Received
+from cluster_core.limits import SECOND_US
+from cluster_core.session_controller.forwarding import HEADER
 from cluster_core.settings import DnSettings, DnType, MemberSettings, NodeSettings
 from sip_proto import Endpoint, LocalError, Request, parse
 from tests.cluster_core.alone import DNS, SDP, SIP, Alone, settings
@@ -268,3 +270,15 @@ def test_in_a_cluster_of_one_a_call_begins_here() -> None:
     alone.phone("1002", ("198.51.100.2", 5060))
     invite(alone)
     assert alone.last(("198.51.100.2", 5060), b"INVITE")
+
+
+def test_a_mark_from_before_this_node_began_is_not_believed() -> None:
+    alone = two()
+    forwarding = alone.node.session_controller.forwarding
+    request = parse(b"INVITE sip:1002@n1 SIP/2.0\r\nFrom: <sip:1001@n1>\r\nCall-ID: heard\r\n\r\n")
+    assert isinstance(request, Request)
+    alone.run(5 * SECOND_US)
+    for at, believed in ((1_700_000_001, False), (1_700_000_003, True), (1_700_000_003, False)):
+        marked = Request(request.method, request.uri, [*request.names, HEADER], [*request.values, ""])
+        marked.values[-1] = f"n2;{at};{forwarding._digest(marked, 'n2', 'n1', str(at))}"
+        assert forwarding.is_marked(alone.now, marked) is believed

@@ -6,9 +6,10 @@ import pytest
 
 from cluster_core.settings import ClientRole
 from tests.cluster_core.alone import SDP, TRUNK, Alone
-from tlib_proto import Attribute, ErrorCode, Message, MessageType, encode
+from tlib_proto import Attribute, ErrorCode, ForwardMode, Message, MessageType, encode
 
 PHONE = ("198.51.100.1", 5060)
+OTHER = ("198.51.100.2", 5060)
 STRANGER = ("203.0.113.9", 5060)
 
 
@@ -122,3 +123,20 @@ def test_a_call_is_made_here_whatever_connid_the_request_bears(role):
     desk = alone.program("Desk", role, "tcontroller", "1001")
     refused = desk.ask(MessageType.RequestMakeCall, ThisDN="1001", OtherDN="91", ConnID=2 << 52 | 1)
     assert code(refused) == ErrorCode.OUT_OF_SERVICE
+
+
+def test_an_answer_to_a_call_that_goes_on_is_refused_at_once():
+    alone = Alone()
+    alone.phone("1002", PHONE)
+    alone.phone("1001", OTHER)
+    desk = alone.program("Desk", ClientRole.DESKTOP, "tcontroller", "1002")
+    mode = int(ForwardMode.OnNoAnswer)
+    desk.ask(MessageType.RequestCallForwardSet, ThisDN="1002", OtherDN="1001", ForwardMode=mode)
+    alone.request("INVITE", "sip:1002@n1", TRUNK, to="<sip:1002@n1>", body=SDP)
+    alone.answer(PHONE, b"INVITE", "180 Ringing", f"Contact: <sip:1002@{PHONE[0]}>")
+    alone.run(19_500_000)
+    (ringing,) = [event for event in desk.events if event.id == MessageType.EventRinging]
+    ref = desk.send(MessageType.RequestAnswerCall, ThisDN="1002", ConnID=ringing.number(Attribute.ConnID))
+    alone.run(1_000_000)
+    assert [answer.id for answer in desk.answers(ref)] == [MessageType.EventError]
+    assert desk.names()[-1] == "Released"

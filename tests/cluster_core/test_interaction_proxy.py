@@ -276,6 +276,17 @@ class TestASession:
         assert said(icon.ask()) == {"session-status": "new", "events-in-cache": 0, "events-in-snapshot": 1}
         assert on.node.status()["reporting"]["sessions"] == 1
 
+    def test_one_that_is_shown_the_calls_of_the_other_may_lose_its_oldest_events(self):
+        on = alone()
+        Icon(on, "a")
+        cancel(on, call(on))
+        on.run(HOUR_US + SECOND_US)
+        other = Icon(on, "b")
+        call(on, "5552")
+        other.name = "a"
+        assert said(other.ask())["session-status"] == "resumed"
+        assert other.names()[-1] == "CallCreated"
+
     def test_the_same_name_of_another_application_is_another_session(self):
         on = alone()
         icon = Icon(on)

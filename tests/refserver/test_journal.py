@@ -31,7 +31,7 @@ from cluster_core.inputs import (
     WallClock,
     Writable,
 )
-from cluster_core.outputs import Change, Send, Subsystem
+from cluster_core.outputs import Change, Fault, Send, Subsystem
 from cluster_core.settings import ClusterSettings
 from refserver import replay as replay_module
 from refserver.journal import (
@@ -39,6 +39,7 @@ from refserver.journal import (
     Head,
     Journal,
     JournalError,
+    OutputDigest,
     create,
     make_directory,
     read_head,
@@ -189,3 +190,12 @@ def test_replay_of_nothing_says_so(tmp_path, capsys):
     (tmp_path / "x").write_text("hello")
     assert main([str(tmp_path / "x")]) == 2
     assert "not a journal" in capsys.readouterr().err
+
+
+def test_the_digest_takes_in_texts_with_octets_that_are_none():
+    digests = []
+    for text in ("IC\udcffN", "IC\udcfeN"):
+        digest = OutputDigest()
+        digest.add([Fault(Subsystem.MAIN, "kind", text)])
+        digests.append(digest.hexdigest())
+    assert digests[0] != digests[1]

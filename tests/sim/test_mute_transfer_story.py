@@ -5,7 +5,7 @@ import pytest
 from tests.sim.cluster import Cluster, conn_id_of
 from tests.sim.transfer_cast import BY_1002, Story, third
 from tests.sim.world import MILLISECOND, SECOND
-from tlib_proto import Attribute, CallState, CallType, Message, MessageType, PartyState
+from tlib_proto import Attribute, CallState, CallType, ForwardMode, Message, MessageType, PartyState
 
 M = MessageType
 
@@ -173,6 +173,42 @@ def test_a_target_that_rings_and_does_not_answer_ends_the_call_of_who_stays(clus
     assert story.desk_a.names() == story.desk_c.names() == ["Released"]
     assert story.a.said == ["ended"]
     story.over()
+
+
+def test_a_target_that_forwards_on_no_answer_rings_for_as_long_as_ever(cluster: Cluster) -> None:
+    story = Story(cluster)
+    story.desk_c.ask(
+        M.RequestCallForwardSet, ThisDN="1003", OtherDN="1002", ForwardMode=int(ForwardMode.OnNoAnswer)
+    )
+    mute(story)
+    cluster.settle()
+    story.b.forget()
+    cluster.settle(19 * SECOND)
+    assert story.c.has("ringing")
+    cluster.settle(2 * SECOND)
+    assert not story.c.calls
+    assert story.b.has("ringing")
+
+
+def test_user_data_that_is_too_much_for_one_call_stays_with_the_first(cluster: Cluster) -> None:
+    story = Story(cluster)
+    story.c.on_invite = "silent"
+    data = (("first", "x" * 15_000),)
+    story.desk_b.request(M.RequestAttachUserData, ThisDN="1002", ConnID=story.conn_id, UserData=data)
+    cluster.settle()
+    begin(story)
+    cluster.world.until(lambda: story.desk_b.of(M.EventDialing))
+    (dialing,) = story.desk_b.of(M.EventDialing)
+    more = (("second", "y" * 15_000),)
+    story.desk_b.request(M.RequestAttachUserData, ThisDN="1002", ConnID=conn_id_of(dialing), UserData=more)
+    cluster.settle()
+    story.c.answer()
+    cluster.settle()
+    (changed,) = story.desk_a.of(M.EventPartyChanged)
+    assert changed.pairs(Attribute.UserData) == data
+    assert story.desk_a.ask(
+        M.RequestUpdateUserData, ThisDN="1001", ConnID=story.conn_id, UserData=(("z", 1),)
+    ).id == M.EventAttachedDataChanged
 
 
 def test_nobody_answers_for_a_minute(cluster: Cluster) -> None:
