@@ -24,6 +24,7 @@ class Verdict(StrEnum):
 class _Followed(msgspec.Struct):
     picture: Picture
     hidden: bool = False
+    unheard: bool = False
 
 
 class Follower:
@@ -86,14 +87,24 @@ class Follower:
         return Verdict.ACCEPTED
 
     def lost(self, source: str) -> list[str]:
-        """A source is out of reach: hide its pictures until its Snapshots; returns the DNs hidden."""
+        """A source is out of reach: hide its pictures until its Snapshots; returns the DNs hidden, each `unheard`."""
         hidden = []
         for dn in self._sources.get(source, ()):
             followed = self._dns[dn][source]
             if not followed.hidden:
-                followed.hidden = True
+                followed.hidden = followed.unheard = True
                 hidden.append(dn)
         return hidden
+
+    def unheard(self, dn: str) -> bool:
+        """Whether a picture of the DN was hidden and nobody has heard so yet."""
+        sources = self._dns.get(dn)
+        return sources is not None and any(followed.unheard for followed in sources.values())
+
+    def heard(self, dn: str) -> None:
+        """Who watches the DN has heard what is hidden of it."""
+        for followed in self._dns.get(dn, {}).values():
+            followed.unheard = False
 
     def forget(self, dn: str, source: str) -> None:
         """A source tells no more of a DN; nothing happens if it did not."""
@@ -107,17 +118,26 @@ class Follower:
         if not dns:
             del self._sources[source]
 
-    def view(self, dn: str) -> Picture | None:
+    def view(self, dn: str, *, as_told: bool = False) -> Picture | None:
         """The DN as its sources within reach tell it, a new picture each time; None if it is unknown.
 
         A DN whose owner is out of reach is out of service, its agent stays: nobody was logged out (design 9).
+        With `as_told` what is `unheard` is not hidden yet.
         """
         sources = self._dns.get(dn)
         if sources is None:
             return None
-        seen = [followed.picture for followed in sources.values() if not followed.hidden]
+        seen = [
+            followed.picture
+            for followed in sources.values()
+            if not followed.hidden or (as_told and followed.unheard)
+        ]
         if not any(picture.owned for picture in seen):
-            hidden = [followed.picture for followed in sources.values() if followed.hidden]
+            hidden = [
+                followed.picture
+                for followed in sources.values()
+                if followed.hidden and not (as_told and followed.unheard)
+            ]
             owned = [picture for picture in hidden if picture.owned]
             # someone has to speak for a DN that nobody within reach speaks for
             for picture in owned or ([] if seen else hidden[:1]):

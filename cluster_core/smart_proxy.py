@@ -14,6 +14,7 @@ from cluster_core.core import Core
 from cluster_core.edge import Edge
 from cluster_core.follow import Follower, Verdict
 from cluster_core.ids import node_of
+from cluster_core.losing import Losing
 from cluster_core.outputs import AnyOutput, Fault, Subsystem
 from cluster_core.picture import Picture, apply, from_extensions, same_view
 from cluster_core.requests import Requests
@@ -46,6 +47,7 @@ class SmartProxy:
         self._watch = Watch(core, clients, "smartproxy")
         self._addresses = Addresses(core, clients, requests)
         self.follower = Follower()
+        self.losing = Losing(core, "unlinked", self.follower, self._watch, self.view)
         self.upstreams = {
             node.name: Upstream(node.name, node.members[0]) for node in core.settings.nodes
         }
@@ -133,21 +135,22 @@ class SmartProxy:
         elif message.id == MessageType.RequestQueryAddress:
             if dn := self._addresses.query(now, client, message, out):
                 info = message.number(Attribute.AddressInfoType)
+                self.losing.settle(now, dn, out)
                 self._watch.answer_query(now, client.conn, message.ref, info, dn, self.view(dn), out)
         elif dn := self._addresses.register(now, client, message, out):
+            self.losing.settle(now, dn, out, (client.conn,))
             self._watch.answer(now, client.conn, message.ref, dn, self.view(dn), out)
 
-    def view(self, dn: str) -> Picture:
-        """What is known of a DN of the cluster here."""
-        view = self.follower.view(dn) or Picture(dn=dn, source="", owned=False)
+    def view(self, dn: str, *, as_told: bool = False) -> Picture:
+        """What is known of a DN of the cluster here; with `as_told` as its watchers were shown it last."""
+        view = self.follower.view(dn, as_told=as_told) or Picture(dn=dn, source="", owned=False)
         if self._watch.is_node_dn(dn):
             view.in_service = True
         return view
 
     def _hide(self, now: int, upstream: Upstream, out: list[AnyOutput]) -> None:
         upstream.conn, upstream.named, upstream.synchronised = 0, None, False
-        dns = [dn for source in self._sources(upstream.name) for dn in self.follower.following(source)]
-        self._change(now, dns, lambda: [self.follower.lost(s) for s in self._sources(upstream.name)], out)
+        self.losing.lost(now, self._sources(upstream.name), self._is_watched, out)
 
     def _dial(self, upstream: Upstream, out: list[AnyOutput]) -> None:
         if self._stopped or upstream.cut or upstream.conn:
@@ -208,6 +211,7 @@ class SmartProxy:
     def _event(self, now: int, upstream: Upstream, dn: str, message: Message, out: list[AnyOutput]) -> None:
         epoch, seq = message.number(Attribute.DNEpoch), message.number(Attribute.DNSequence)
         source = message.text(Attribute.Source)
+        self.losing.settle(now, dn, out)
         # a T-Event names no node: the call's ConnID does
         node = self._nodes.get(node_of(message.number(Attribute.ConnID)), upstream.name)
         conns = self._watch.watchers(dn)
@@ -240,10 +244,14 @@ class SmartProxy:
         out: list[AnyOutput],
         again: bool = False,
     ) -> None:
-        before = {dn: self.view(dn) for dn in dns if self._watch.watchers(dn)}
+        before = {dn: self.view(dn, as_told=True) for dn in dns if self._is_watched(dn)}
         action()
         for dn, old in before.items():
+            self.follower.heard(dn)
             self._watch.resync(now, dn, old, self.view(dn), out, again=again)
+
+    def _is_watched(self, dn: str) -> bool:
+        return self._clients.is_watched("smartproxy", dn)
 
     def _sources(self, node: str) -> list[str]:
         return [source for source in self.follower.all_sources() if source.partition("/")[0] == node]

@@ -11,6 +11,7 @@ from cluster_core.edge import Edge
 from cluster_core.ids import node_of
 from cluster_core.outputs import AnyOutput
 from cluster_core.ownership import Ownership
+from cluster_core.pacing import Paced
 from cluster_core.picture import Picture
 from cluster_core.records import Binding, CallView
 from cluster_core.requests import Requests
@@ -86,6 +87,7 @@ class TController:
         self._batches: dict[str, dict[str, None]] = {}
         self._stale: dict[str, dict[str, None]] = {}
         self._over: dict[str, int] = {}
+        self.releasing: Paced[str] = Paced(core, "releasing", self._release)
         self.streams.parties = lambda dn: self.calls.parties_on(dn)
         requests.reply_remote = self._reply_remote
         clients.left = self._client_left
@@ -290,9 +292,8 @@ class TController:
         self.owned.doubt(peer.name)
         self.streams.hide(now, peer.name, out)
         self.streams.drop_calls_of(now, peer.name, f"{peer.name}/{peer.incarnation}", out)
-        for dn in self.streams.follower.following(peer.name):
-            if self.ownership.owner(dn) is None:
-                self.streams.released(now, dn, out)
+        following = self.streams.follower.following(peer.name)
+        self.releasing.add(now, [dn for dn in following if self.ownership.owner(dn) is None], out)
 
     def link_message(self, now: int, peer: Peer, message: AnyLinkMessage, out: list[AnyOutput]) -> None:
         """An Interest, Snapshot, Event, Forward, Request or Outcome of a peer."""
@@ -441,6 +442,10 @@ class TController:
             # What happened here before this node heard of the owner never went to it.
             self._refresh_at(now, peer, dn, out)
         self.streams.yield_to(now, dn, owner.node, owner.epoch, out)
+
+    def _release(self, now: int, dn: str, out: list[AnyOutput]) -> None:
+        if self.ownership.owner(dn) is None:
+            self.streams.released(now, dn, out)
 
     def _send_afresh(self, now: int, peer: Peer, out: list[AnyOutput]) -> None:
         """Too many events wait for the peer's word: all parties take their place, of DNs whose calls ended too."""

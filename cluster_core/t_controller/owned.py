@@ -55,6 +55,7 @@ class Owned:
         self._doubtful: dict[str, dict[str, None]] = {}
         self._to_ask: list[str] = []
         self.hiding: Paced[str] = Paced(core, "hiding", self._hide)
+        self.ending: Paced[tuple[str, CallView]] = Paced(core, "ending", self._end_call)
         self.reclaiming: Paced[str] = Paced(core, "reclaiming", self._reclaim)
 
     def record(self, dn: str) -> DnRecord | None:
@@ -309,12 +310,20 @@ class Owned:
         Nobody is left to say how they ended: EventReleased has the CallState SystemError and no role (ours).
         """
         dns = self._doubtful.pop(node, None)
-        for dn in self._with_calls_of(node) if dns is None else list(dns):
+        ended = []
+        for dn in self._with_calls_of(node) if dns is None else dns:
             picture = self._streams.mine.get(dn)
-            if picture is None or not picture.owned or not self.serves(dn):
-                continue
-            for view in [view for view in picture.calls.values() if view.node == node]:
-                self._streams.emit(now, dn, self._lost_call(now, dn, view), None, out, node=node)
+            if picture is not None and picture.owned:
+                ended += [(dn, view) for view in picture.calls.values() if view.node == node]
+        self.ending.add(now, ended, out)
+
+    def _end_call(self, now: int, one: tuple[str, CallView], out: list[AnyOutput]) -> None:
+        """A call of a node that is gone ends, unless something was told of it meanwhile: then it goes on."""
+        dn, view = one
+        picture = self._streams.mine.get(dn)
+        told = None if picture is None or not picture.owned else picture.calls.get(view.conn_id)
+        if told is view and self.serves(dn):
+            self._streams.emit(now, dn, self._lost_call(now, dn, view), None, out, node=view.node)
 
     def _with_calls_of(self, node: str) -> list[str]:
         return [

@@ -14,6 +14,7 @@ import msgspec
 from cluster_core.clients import Bulk, Client, Clients
 from cluster_core.core import Cause, Core
 from cluster_core.follow import Follower, Verdict
+from cluster_core.losing import Losing
 from cluster_core.outputs import AnyOutput
 from cluster_core.picture import Picture, apply, same_view
 from cluster_core.records import CallView
@@ -42,6 +43,7 @@ class Streams:
         self.watched: dict[str, None] = {}
         self.changed: dict[str, None] = {}
         self.follower = Follower()
+        self.losing = Losing(core, "losing", self.follower, self._watch, self.view, self.touch)
         self.snapshots = Snapshots(core, links, self._originated)
 
     @property
@@ -53,12 +55,12 @@ class Streams:
         """Whether the call's node is always the source of the DN's events: a Routing Point or a trunk."""
         return self._watch.is_node_dn(dn)
 
-    def view(self, dn: str) -> Picture:
-        """What is known of a DN here, from every source."""
+    def view(self, dn: str, *, as_told: bool = False) -> Picture:
+        """What is known of a DN here, from every source; with `as_told` as its watchers were shown it last."""
         mine = self.mine.get(dn)
         if mine is not None and mine.owned:
             return msgspec.structs.replace(mine, calls=dict(mine.calls))
-        seen = self.follower.view(dn)
+        seen = self.follower.view(dn, as_told=as_told)
         if seen is None:
             if mine is None:
                 return self._nothing(dn)
@@ -83,6 +85,7 @@ class Streams:
         """An event of a DN of which this node is the source: give it its place and send it to everyone who watches."""
         if dn in self._concealed:
             return
+        self.losing.settle(now, dn, out)
         picture = self.mine.get(dn)
         if picture is None:
             picture = self._originate(now, dn, event.number(Attribute.ConnID), out)
@@ -129,6 +132,7 @@ class Streams:
         """The DN has another owner: its Snapshot ends this node's own stream, unless it was here first or never comes
         because nobody watches here.
         """
+        self.losing.settle(now, dn, out)
         told = self.follower.position(dn, owner)
         told_already = told is not None and told[0] == epoch and not self.follower.hidden(dn, owner)
         if told_already or not (self._watch.watchers(dn) or dn in self.watched):
@@ -139,6 +143,7 @@ class Streams:
 
         Who watches gets what it changes; EventDNBackInService is the stream's first event where that is all.
         """
+        self.losing.settle(now, picture.dn, out)
         before = self.view(picture.dn)
         old = self.mine.get(picture.dn)
         if old is not None and not old.owned:
@@ -188,6 +193,7 @@ class Streams:
         mine = self.mine.get(given.dn)
         if mine is not None and mine.owned:
             return
+        self.losing.settle(now, given.dn, out)
         message = decode(given.frame)
         conns = list(self._clients.watchers("tcontroller", given.dn))
         several = (mine is not None or len(self.follower.sources(given.dn)) > 1) and not self.is_node_dn(given.dn)
@@ -223,13 +229,15 @@ class Streams:
         source = picture.source
         if source.partition("/")[0] != peer.name or (mine is not None and mine.owned):
             return
-        before = self.view(dn)
+        # Who has not heard yet that the source was out of reach need not hear it any more.
+        before = self.view(dn, as_told=True)
         # An owner that gives a DN up says so last; by then its calls' nodes may be the sources already.
         keep = self.is_node_dn(dn) or (picture.seq > 0 and not picture.in_service)
         # A call's node that is the source once more has told nothing for a while: its next event follows no other.
         again = not picture.owned and picture.seq > 0 and self.follower.position(dn, source) != picture.position
         if not self.follower.snapshot(picture, keep_sources=keep):
             return
+        self.follower.heard(dn)
         self.touch(dn)
         if picture.owned and not keep:
             self._withdraw(now, dn, out)
@@ -237,12 +245,7 @@ class Streams:
 
     def hide(self, now: int, node: str, out: list[AnyOutput]) -> None:
         """A node is out of reach: its streams are hidden, who watches its DNs hears that they are out of service."""
-        self._change(
-            now,
-            self.follower.dns(),
-            lambda: [self.follower.lost(source) for source in self._sources(node)],
-            out,
-        )
+        self.losing.lost(now, self._sources(node), self._is_watched, out)
 
     def released(self, now: int, dn: str, out: list[AnyOutput]) -> None:
         """Nobody owns a DN: an owner that is out of reach does not come back with it, and its agent is logged out."""
@@ -289,10 +292,12 @@ class Streams:
 
     def answer_registered(self, now: int, conn: int, ref: int, dn: str, out: list[AnyOutput]) -> None:
         """Answer one client's registration with what is known of the DN."""
+        self.losing.settle(now, dn, out, (conn,))
         self._watch.answer(now, conn, ref, dn, self.view(dn), out)
 
     def answer_query(self, now: int, conn: int, ref: int, info: int, dn: str, out: list[AnyOutput]) -> None:
         """Answer one client's query of that kind with what is known of the DN."""
+        self.losing.settle(now, dn, out)
         self._watch.answer_query(now, conn, ref, info, dn, self.view(dn), out)
 
     def seen_by(self, client: Client, bulk: Bulk) -> list[str]:
@@ -315,6 +320,7 @@ class Streams:
 
     def _originate(self, now: int, dn: str, conn_id: int, out: list[AnyOutput]) -> Picture:
         """Begin a stream of this node's own; the call of that ConnID is as it was before the event that begins it."""
+        self.losing.settle(now, dn, out)
         before = self.view(dn)
         calls = {view.conn_id: view for view in self.parties(dn) if view.conn_id != conn_id}
         if conn_id in before.calls:
@@ -389,13 +395,16 @@ class Streams:
         return [source for source in self.follower.all_sources() if source.partition("/")[0] == node]
 
     def _change(self, now: int, dns: list[str], action: Callable[[], object], out: list[AnyOutput]) -> None:
-        watched = dict.fromkeys(self._clients.watched("tcontroller"))
-        before = {dn: self.view(dn) for dn in dns if dn in watched}
+        before = {dn: self.view(dn, as_told=True) for dn in dns if self._clients.is_watched("tcontroller", dn)}
         action()
         for dn in dns:
+            self.follower.heard(dn)
             self.touch(dn)
         for dn, old in before.items():
             self._watch.resync(now, dn, old, self.view(dn), out)
+
+    def _is_watched(self, dn: str) -> bool:
+        return dn in self.watched or self._clients.is_watched("tcontroller", dn)
 
     def _forget(self, gone: list[tuple[str, str]]) -> None:
         for dn, source in gone:

@@ -210,6 +210,26 @@ def test_a_lost_source_is_hidden_until_its_snapshot_even_if_nothing_happened():
     assert event(follower, seq=2) is Verdict.ACCEPTED
 
 
+def test_what_nobody_has_heard_of_yet_can_be_seen_as_it_was_before():
+    follower = Follower()
+    follower.snapshot(owned(agent_id="a"))
+    follower.snapshot(unowned("n3/7", 7))
+    assert not follower.unheard("1001")
+    before = follower.view("1001")
+    follower.lost("n1")
+    assert follower.unheard("1001")
+    assert follower.view("1001") != before == follower.view("1001", as_told=True)
+    follower.heard("1001")
+    assert not follower.unheard("1001")
+    assert follower.view("1001", as_told=True) == follower.view("1001")
+    follower.snapshot(owned(agent_id="a"))
+    follower.lost("n1")
+    follower.snapshot(owned(agent_id="a"))
+    assert not follower.unheard("1001")
+    follower.heard("1002")
+    assert not follower.unheard("1002")
+
+
 def test_a_dn_whose_owner_is_out_of_reach_is_out_of_service_and_nobody_is_logged_out():
     follower = Follower()
     follower.snapshot(owned(agent_id="a", ready=True, calls={5: CallView(5, 1, 1, "", "n1")}))

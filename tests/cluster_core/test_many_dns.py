@@ -15,11 +15,30 @@ from cluster_core.inputs import AnyInput, Operator, Received
 from cluster_core.outputs import AnyOutput, Ask
 from cluster_core.settings import ClientRole, ClientSettings, ClusterOptions, DnSettings, DnType
 from tests.cluster_core.alone import CLIENTS, Alone, Program, settings
-from tests.sim.cluster import hashed
+from tests.sim.cluster import Cluster, hashed
 from tlib_proto import Attribute, Hello, Message, MessageType, Write
 
 AT_ONCE = 20
 SECOND = 1_000_000
+
+
+def steps_of(what: Callable[[], None]) -> int:
+    """The steps of the interpreter that something takes."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal steps
+        frame.f_trace_lines, frame.f_trace_opcodes = False, True
+        steps += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        what()
+    finally:
+        sys.settrace(before)
+    return steps
 
 
 class Counted(Alone):
@@ -41,28 +60,11 @@ class Counted(Alone):
         handle = self.node.handle
 
         def counted(now: int, given: AnyInput, out: list[AnyOutput]) -> None:
-            count = self._counted(lambda: handle(now, given, out)) if self.counting else handle(now, given, out)
+            count = steps_of(lambda: handle(now, given, out)) if self.counting else handle(now, given, out)
             self.steps.append(count or 0)
             self.asked += [output.what for output in out if isinstance(output, Ask)]
 
         self.node.handle = counted  # type: ignore[method-assign]
-
-    def _counted(self, what: Callable[[], None]) -> int:
-        steps = 0
-
-        def trace(frame: FrameType, event: str, _: Any) -> Any:
-            nonlocal steps
-            frame.f_trace_lines, frame.f_trace_opcodes = False, True
-            steps += event == "opcode"
-            return trace
-
-        before = sys.gettrace()
-        sys.settrace(trace)
-        try:
-            what()
-        finally:
-            sys.settrace(before)
-        return steps
 
     def owner(self, name: str = "GWS1") -> Program:
         """An application that registers every DN, in a few writes, and so owns them all."""
@@ -130,7 +132,32 @@ def stopped(count: int) -> tuple[int, int]:
     return found
 
 
-@pytest.mark.parametrize("what", [claimed, gone, fenced, back, stopped])
+def a_lost_peer(count: int) -> tuple[int, int]:
+    """n1 owns the DNs and dies; n2, whose work is counted, has a desktop and a monitor that watch them all."""
+    dns = [str(1_001 + number) for number in range(count)]
+    outside = {dn: {"contact": f"sip:{dn}@192.0.2.200:5060"} for dn in dns}
+    limits = msgspec.structs.replace(settings().limits, dns_at_once=AT_ONCE)
+    cluster = Cluster(2, optimised=False, strict=False, phones=count, limits=limits, options=outside)
+    cluster.desktop("n1", *dns, name="GWS", secret="gws")
+    cluster.settle()
+    watchers = cluster.desktop("n2", *dns), cluster.monitor("n2", *dns)
+    cluster.settle()
+    steps: list[int] = []
+    node = cluster.hosts["n2"].node
+    handle = node.handle
+
+    def counted(now: int, given: AnyInput, out: list[AnyOutput]) -> None:
+        steps.append(steps_of(lambda: handle(now, given, out)))
+
+    node.handle = counted  # type: ignore[method-assign]
+    cluster.hosts["n1"].crash()
+    cluster.settle(SECOND)
+    for client in watchers:
+        assert [event.text(Attribute.ThisDN) for event in client.of(MessageType.EventDNOutOfService)] == dns
+    return sum(steps), max(steps)
+
+
+@pytest.mark.parametrize("what", [claimed, gone, fenced, back, stopped, a_lost_peer])
 def test_twice_the_dns_take_twice_the_steps_and_no_input_takes_more(what):
     (few, few_most), (many, many_most) = what(5 * AT_ONCE), what(10 * AT_ONCE)
     assert many <= 2.1 * few

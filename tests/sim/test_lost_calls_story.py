@@ -3,9 +3,11 @@
 In each, phone 1001 called phone 1002 by way of n1, n2 owns 1002, and n3 has only watchers.
 """
 
+import msgspec
 import pytest
 
 from cluster_core.inputs import Operator
+from cluster_core.limits import Limits
 from tests.sim.actors import Client, Phone
 from tests.sim.cluster import Cluster
 from tests.sim.world import SECOND
@@ -19,8 +21,8 @@ LEASE = 7 * SECOND
 class Scene:
     """The call, and who watches 1002: desktops at its owner and elsewhere, and a monitor."""
 
-    def __init__(self, *, optimised: bool) -> None:
-        self.cluster = Cluster(3, optimised=optimised)
+    def __init__(self, *, optimised: bool, limits: Limits | None = None) -> None:
+        self.cluster = Cluster(3, optimised=optimised, limits=limits)
         self.world = self.cluster.world
         self.one, self.other = self.cluster.phone("1001", "n1"), self.cluster.phone("1002", "n2")
         self.near, self.far = self.cluster.desktop("n2", "1002"), self.cluster.desktop("n3", "1002")
@@ -210,4 +212,34 @@ def test_a_call_that_was_given_up_too_early_is_shown_again(scene: Scene) -> None
     scene.one.hang_up()
     scene.cluster.settle()
     assert all([e.number(Attribute.CallState) for e in scene.released(client)] == [0] for client in scene.watchers)
+    scene.cluster.check()
+
+
+def test_very_many_lost_calls_are_released_by_parts_and_those_of_a_dn_given_up_meanwhile_with_it():
+    scene = Scene(optimised=True, limits=msgspec.structs.replace(Limits(), dns_at_once=1))
+    third = scene.cluster.phone("1003", "n2")
+    desk = scene.cluster.desktop("n2", "1003", name="Desk3")
+    caller = scene.cluster.phone("1004", "n1")
+    caller.call("1003")
+    scene.world.until(lambda: third.has("ringing"))
+    scene.cluster.settle()
+    third.answer()
+    scene.cluster.settle()
+    desk.forget()
+    node = scene.cluster.hosts["n2"].node
+    ending = node.t_controller.owned.ending
+    scene.cluster.hosts["n1"].crash()
+    scene.world.until(lambda: len(ending) == 1, LEASE)
+    next_deadline = node.next_deadline
+    node.next_deadline = lambda: None  # type: ignore[method-assign]
+    scene.world.rearm(scene.cluster.hosts["n2"])
+    third.register(expires_s=0)
+    scene.world.until(lambda: scene.cluster.owner("1003") is None)
+    node.next_deadline = next_deadline  # type: ignore[method-assign]
+    scene.world.rearm(scene.cluster.hosts["n2"])
+    scene.cluster.settle()
+    assert len(ending) == 0
+    assert scene.lost_once()
+    assert desk.pictures["1003"].calls == {}
+    assert not desk.of(M.EventReleased)
     scene.cluster.check()

@@ -1,4 +1,7 @@
-"""A peer that is told of very many DNs over a slow link: as fast as it reads, in order with what happens meanwhile."""
+"""A peer that is told of very many DNs over a slow link: as fast as it reads, in order with what happens meanwhile.
+
+And one that is lost: who watches its DNs hears it by parts, and of those that are back before their turn nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ LIMITS = msgspec.structs.replace(Limits(), snapshot_bytes_at_once=PIECE)
 class Told:
     """n1 owns a hundred DNs by an application; n2 is told of all of them by a link that is slow one way."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         outside = {dn: {"contact": f"sip:{dn}@192.0.2.200:5060"} for dn in DNS}
-        self.cluster = Cluster(2, optimised=False, strict=False, phones=len(DNS), limits=LIMITS, options=outside)
+        self.cluster = Cluster(2, optimised=False, strict=False, phones=len(DNS), limits=limits, options=outside)
         self.world = self.cluster.world
         self.world.wires.marks = (LOW, HIGH)
         self.owner = self.cluster.desktop("n1", *DNS, name="GWS", secret="gws")
@@ -175,3 +178,111 @@ def test_interest_in_very_many_dns_is_answered_by_parts_too():
     assert all(desk.pictures[dn].source == "n1" for dn in DNS[::2])
     assert Attribute.ThisDN in desk.answers[refs[0]].attributes
     cluster.check(agree=False)
+
+
+AT_ONCE = 10
+HIDDEN = ["DNOutOfService", "Registered"]
+HIDDEN_AND_BACK = [*HIDDEN, "DNBackInService", "Registered"]
+
+
+class Lost(Told):
+    """A desktop and a monitor at n2 watch all DNs of n1, whose link is lost: they have heard of some, not of all."""
+
+    def __init__(self) -> None:
+        super().__init__(msgspec.structs.replace(LIMITS, dns_at_once=AT_ONCE))
+        self.owner.ask(MessageType.RequestAgentLogin, ThisDN=DNS[-1], AgentID="a1")
+        self.desk = self.watcher(*DNS)
+        self.stat = self.cluster.monitor("n2", *DNS)
+        self.watchers = (self.desk, self.stat)
+
+    def lose(self) -> None:
+        """The link is cut, n2 has told of some DNs that they are out of service, and is late with the others."""
+        for client in self.watchers:
+            client.forget()
+        self.cut("down")
+        paced = self.n2.node.t_controller.streams.losing.paced
+        self.world.until(lambda: 0 < len(paced) <= len(DNS) - 3 * AT_ONCE, SECOND)
+        self.next_deadline = self.n2.node.next_deadline
+        self.n2.node.next_deadline = lambda: None  # type: ignore[method-assign]
+        self.world.rearm(self.n2)
+        self.cluster.settle(50_000)
+        assert self.hidden(self.desk) == DNS[: 3 * AT_ONCE]
+
+    def goes_on(self) -> None:
+        """n2 does what was due."""
+        self.n2.node.next_deadline = self.next_deadline  # type: ignore[method-assign]
+        self.world.rearm(self.n2)
+
+    def hidden(self, client: Client) -> list[str]:
+        """The DNs that a client was told to be out of service."""
+        return [event.text(Attribute.ThisDN) for event in client.of(MessageType.EventDNOutOfService)]
+
+    def comes_back(self) -> None:
+        """The link is back, and everybody sees what n1 has."""
+        self.cut("up")
+        self.world.until(lambda: self.alike() == len(DNS), 10 * SECOND)
+        self.cluster.settle(2 * SECOND)
+        self.cluster.check()
+        assert self.desk.pictures[DNS[-1]].agent_id == self.stat.pictures[DNS[-1]].agent_id
+
+
+@pytest.fixture
+def lost() -> Lost:
+    return Lost()
+
+
+def test_the_dns_of_a_lost_peer_go_out_of_service_by_parts_in_order_and_once_for_each_watcher(lost):
+    lost.lose()
+    assert not lost.n2.node.t_controller.view(DNS[-1]).in_service
+    lost.goes_on()
+    lost.cluster.settle()
+    for client in lost.watchers:
+        assert lost.hidden(client) == DNS
+        assert "AgentLogout" not in client.names()
+    lost.cluster.clients_agree()
+    lost.comes_back()
+
+
+def test_a_peer_that_is_back_in_the_middle_is_missed_where_it_was_told_and_nowhere_else(lost):
+    lost.lose()
+    told = lost.hidden(lost.desk)
+    lost.cut("up")
+    lost.world.until(lambda: lost.n2.node.t_controller.view(DNS[len(DNS) // 2]).in_service, SECOND)
+    back = [dn for dn in DNS if lost.n2.node.t_controller.view(dn).in_service]
+    assert len(told) < len(back) < len(DNS)
+    lost.goes_on()
+    lost.comes_back()
+    assert lost.hidden(lost.desk) == [dn for dn in DNS if dn in told or dn not in back]
+    for dn in DNS:
+        assert lost.desk.names(dn) == (HIDDEN_AND_BACK if dn in lost.hidden(lost.desk) else []), dn
+
+
+def test_what_happens_to_dns_in_the_middle_is_told_after_what_they_were_before(lost):
+    asked, left, freed, moved, last = DNS[-5:]
+    gws = lost.cluster.desktop("n2", name="GWS", secret="gws")
+    lost.owner.ask(MessageType.RequestAgentLogin, ThisDN=freed, AgentID="a2")
+    lost.cluster.settle()
+    lost.lose()
+    late = lost.cluster.desktop("n2", asked, name="Late")
+    assert not late.pictures[asked].in_service
+    lost.world.until(lambda: lost.desk.names(asked) == HIDDEN)
+    assert lost.desk.ask(MessageType.RequestUnregisterAddress, ThisDN=left).id == MessageType.EventUnregistered
+    for dn in (freed, moved):
+        lost.owner.ask(MessageType.RequestUnregisterAddress, ThisDN=dn)
+    lost.world.until(lambda: "AgentLogout" in lost.desk.names(freed) and HIDDEN[0] in lost.desk.names(moved))
+    gws.request(MessageType.RequestRegisterAddress, ThisDN=moved)
+    lost.world.until(lambda: "DNBackInService" in lost.desk.names(moved))
+    assert lost.desk.names(last) == []
+    lost.goes_on()
+    lost.cluster.settle()
+    assert lost.desk.names(freed) == ["DNOutOfService", "AgentLogout", "Registered"]
+    assert lost.desk.names(moved)[:2] == HIDDEN
+    assert lost.desk.names(moved).count("DNBackInService") == 1
+    assert lost.desk.pictures[moved].in_service
+    assert lost.desk.names(last) == HIDDEN
+    assert "DNOutOfService" not in lost.desk.names(left)
+    assert late.names() == []
+    lost.cluster.clients_agree()
+    lost.cut("up")
+    lost.cluster.settle(5 * SECOND)
+    lost.cluster.check()
