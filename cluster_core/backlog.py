@@ -12,7 +12,7 @@ from cluster_core.records import BacklogRecord, ReportingRecord
 _PER_EVENT = 500
 """Octets that an event takes beside its frame, about."""
 _AT_ONCE = 2_000
-"""Events of a session that is over which leave the store in one step."""
+"""Events of a session which leave the store in one step: those of very many go on leaving by the timer."""
 
 
 class Backlog:
@@ -21,10 +21,10 @@ class Backlog:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._octets: dict[str, int] = {}
-        self._over: dict[str, tuple[int, int]] = {}
+        self._leaving: dict[str, tuple[int, int]] = {}
 
     def octets(self, record: ReportingRecord) -> int:
-        """What the events of a session take, about."""
+        """What the events of a session take, about, with those that are leaving."""
         return self._octets.get(record.session_id, 0)
 
     def add(self, now: int, record: ReportingRecord, frame: bytes) -> None:
@@ -47,25 +47,31 @@ class Backlog:
         """A kept event, from `first` to before `next`."""
         return self._row(record.session_id, number).frame
 
-    def drop(self, record: ReportingRecord, before: int) -> None:
+    def drop(self, now: int, record: ReportingRecord, before: int) -> None:
         """Events before that number are not needed any more; of those that were never added nothing is dropped."""
-        key, end = record.session_id, min(before, record.next)
-        if end <= record.first:
+        key, first, end = record.session_id, record.first, min(before, record.next)
+        if end <= first:
             return
-        for number in range(record.first, end):
-            self._octets[key] -= len(self._row(key, number).frame) + _PER_EVENT
-            self._core.store.drop("backlog", _key(key, number))
         record.first = end
         self._core.store.put("reporting", key, record)
-        if record.first == record.next:
-            del self._octets[key]
+        if key not in self._leaving and end - first < _AT_ONCE:
+            self._leave(key, first, end)
+            return
+        self._leaving[key] = (self._leaving.get(key, (first, end))[0], end)
+        self._core.arm("backlog", key, now + 1)
 
     def excess(self, now: int, record: ReportingRecord) -> int:
-        """The number from which events may stay: those before it are too many, too much, or too old (`Limits`)."""
+        """The number from which events may stay: those before it are too many, too much, or too old (`Limits`).
+
+        Of very many it names the first; no more while those are leaving.
+        """
+        if record.session_id in self._leaving:
+            return record.first
         limits, number = self._core.limits, record.first
+        end = min(record.next, number + _AT_ONCE)
         oldest_us = self._core.wall_us(now) - limits.backlog_us
         octets = self.octets(record)
-        while number < record.next:
+        while number < end:
             row = self._row(record.session_id, number)
             few = record.next - number <= limits.backlog_events and octets <= limits.backlog_bytes
             if few and row.at_us >= oldest_us:
@@ -76,29 +82,46 @@ class Backlog:
 
     def forget(self, now: int, record: ReportingRecord, out: list[AnyOutput]) -> None:
         """A session is over; very many events leave step by step."""
-        self._octets.pop(record.session_id, None)
-        self._over[record.session_id] = (record.first, record.next)
-        self.timeout(now, record.session_id, out)
+        key = record.session_id
+        self._leaving[key] = (self._leaving.get(key, (record.first, 0))[0], record.next)
+        self.timeout(now, key, out)
+        self._octets.pop(key, None)
 
     def timeout(self, now: int, key: str, out: list[AnyOutput]) -> None:
-        """Time for the next step of forgetting a session."""
-        first, end = self._over.pop(key)
+        """Time for the next step of what is leaving of a session."""
+        first, end = self._leaving.pop(key)
         step = min(end, first + _AT_ONCE)
-        for number in range(first, step):
-            self._core.store.drop("backlog", _key(key, number))
+        self._leave(key, first, step)
         if step < end:
-            self._over[key] = (step, end)
-            self._core.arm("backlog", key, now + 1)
+            self._leaving[key] = (step, end)
+        self._core.arm("backlog", key, now + 1 if step < end else None)
 
     def check(self, records: dict[str, ReportingRecord]) -> None:
-        """Assert that the store holds the range of each session, and nothing else."""
+        """Assert that the store holds the range of each session and what is leaving, and nothing else."""
         rows = self._core.store.rows("backlog")
+        leaving = {
+            key: [rows[_key(key, number)] for number in range(first, end) if _key(key, number) in rows]
+            for key, (first, end) in self._leaving.items()
+        }
         kept = sum(record.next - record.first for record in records.values())
-        assert len(rows) == kept + sum(end - first for first, end in self._over.values()), "events of no session"
+        assert len(rows) == kept + sum(map(len, leaving.values())), "events of no session"
         for key, record in records.items():
-            numbers = range(record.first, record.next)
-            octets = sum(len(self._row(key, number).frame) + _PER_EVENT for number in numbers)
-            assert octets == self.octets(record), f"octets of {record.name}"
+            held = [self._row(key, number) for number in range(record.first, record.next)] + leaving.get(key, [])
+            assert self.octets(record) == sum(len(row.frame) + _PER_EVENT for row in held), f"octets of {record.name}"
+        assert all(key in records for key in self._octets), "octets of no session"
+
+    def _leave(self, key: str, first: int, end: int) -> None:
+        """Events of a range leave the store; numbers that were skipped have none."""
+        octets = self._octets.get(key, 0)
+        for number in range(first, end):
+            row = self._core.store.get("backlog", _key(key, number))
+            if row is not None:
+                octets -= len(row.frame) + _PER_EVENT
+                self._core.store.drop("backlog", _key(key, number))
+        if octets > 0:
+            self._octets[key] = octets
+        else:
+            self._octets.pop(key, None)
 
     def _row(self, key: str, number: int) -> BacklogRecord:
         row = self._core.store.get("backlog", _key(key, number))

@@ -100,11 +100,13 @@ class InteractionProxy:
         elif asked.ends or asked.acknowledged is not None:
             if opened is None:
                 self._refuse(now, client, message, "SessionId", out)
+            elif asked.ends and self._is_shown_much(now) and self._hands_over(opened):
+                self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
             elif asked.ends:
                 self._answer(now, client, message, Status.ENDED, 0, out)
                 self._end(now, opened, "its client ended it", out)
             else:
-                self.backlog.drop(opened.record, min(opened.sent, (asked.acknowledged or 0) + 1))
+                self.backlog.drop(now, opened.record, min(opened.sent, (asked.acknowledged or 0) + 1))
                 self._answer(now, client, message, Status.ACTIVE, _kept(opened), out)
         elif opened is not None and not asked.name:
             self._answer(now, client, message, Status.ACTIVE, _kept(opened), out)
@@ -144,7 +146,7 @@ class InteractionProxy:
             session.sent += 1
             octets += len(frame)
         if not record.name:
-            self.backlog.drop(record, session.sent)
+            self.backlog.drop(now, record, session.sent)
         if session.sent < record.next:
             self._core.arm("replay", key, now + 1)
 
@@ -206,9 +208,9 @@ class InteractionProxy:
         status, place = (Status.NEW, 0) if session is None else _place(session.record, asked)
         alone = len(self.calls.calls) - len(self._core.store.rows("interactions"))
         pictures = asked.snapshot and (alone or (session is not None and status is Status.GAP and session.calls))
-        if (pictures and self._shown_until_us > now + SECOND_US) or (
-            session is None and asked.name and not self._room(now, out)
-        ):
+        if mine is not None and mine is not session and mine.calls:
+            pictures = pictures or asked.snapshot or self._hands_over(mine)
+        if (pictures and self._is_shown_much(now)) or (session is None and asked.name and not self._room(now, out)):
             self._requests.refuse(now, client.conn, message, Condition.TOO_MANY, out)
             return
         if mine is not None and mine is not session:
@@ -293,6 +295,10 @@ class InteractionProxy:
                     self._assign(other, conn_id, root)
                 self._show(now, other, calls, out)
 
+    def _hands_over(self, session: Session) -> bool:
+        """Whether another session would be shown the calls of this one if it ended."""
+        return bool(session.calls) and any(s.record.snapshot for s in self._sessions.values() if s is not session)
+
     # interactions
 
     def _least(self, sessions: Iterable[Session]) -> Session | None:
@@ -359,6 +365,10 @@ class InteractionProxy:
         for conn_id in calls:
             self._tell(now, session, self.calls.picture(now, self.calls.calls[conn_id]), out)
 
+    def _is_shown_much(self, now: int) -> bool:
+        """Whether what was shown still takes its time, so that nobody may ask for what shows more."""
+        return self._shown_until_us > now + SECOND_US
+
     def _tell(self, now: int, session: Session, event: Message, out: list[AnyOutput]) -> None:
         """The next event of a session: kept if it may be asked for again, and sent unless others are before it."""
         record = session.record
@@ -397,7 +407,7 @@ class InteractionProxy:
             self._edge.close(now, session.conn, "more happened than is kept", out)
         record.lost += unsent
         session.sent = max(session.sent, keep_from)
-        self.backlog.drop(record, keep_from)
+        self.backlog.drop(now, record, keep_from)
 
     def _answer(
         self,

@@ -44,7 +44,7 @@ def test_what_is_dropped_leaves_at_the_old_end(before: int, first: int):
     core, backlog, record = made()
     for number in range(3):
         backlog.add(number, record, b"frame")
-    backlog.drop(record, before)
+    backlog.drop(0, record, before)
     assert checked(backlog, record) == (first, 8)
     assert len(core.store.rows("backlog")) == 8 - first
     assert (backlog.octets(record) == 0) == (first == 8)
@@ -93,4 +93,79 @@ def test_very_much_that_is_not_needed_any_more_leaves_step_by_step():
         backlog.timeout(at, "s1", out)
         left.append(len(core.store.rows("backlog")))
     assert left == [3_000, 1_000, 0]
+    assert backlog.octets(record) == 0
+
+
+def steps(core: Core, backlog: Backlog) -> list[int]:
+    """How many rows change with each step of the timer, until it is not set any more."""
+    core.store.changes()
+    changed = []
+    while (at := core.timers.next_deadline()) is not None:
+        assert core.timers.pop_due(at) == ("backlog", "s1")
+        backlog.timeout(at, "s1", [])
+        changed.append(len(core.store.changes()))
+    return changed
+
+
+def test_very_much_that_is_dropped_is_not_kept_at_once_and_leaves_step_by_step():
+    core, backlog, record = made()
+    for number in range(5_000):
+        backlog.add(number, record, b"frame")
+    core.store.changes()
+    backlog.drop(0, record, 4_505)
+    assert [change.table for change in core.store.changes()] == ["reporting"]
+    assert checked(backlog, record) == (4_505, 5_005)
+    # what is dropped meanwhile leaves behind it
+    backlog.drop(0, record, 4_605)
+    backlog.add(0, record, b"last")
+    assert checked(backlog, record) == (4_605, 5_006)
+    assert backlog.frame(record, 5_005) == b"last"
+    assert steps(core, backlog) == [2_000, 2_000, 600]
+    assert checked(backlog, record) == (4_605, 5_006)
+    assert len(core.store.rows("backlog")) == 401
+
+
+def test_very_much_that_is_too_old_leaves_in_parts_however_many_events_come_at_once():
+    core, backlog, record = made()
+    for number in range(5_000):
+        backlog.add(number, record, b"frame")
+    core.store.changes()
+    parts = []
+    while record.first < 5_005:
+        for _ in range(10):
+            backlog.add(2 * HOUR_US, record, b"now")
+            backlog.drop(2 * HOUR_US, record, backlog.excess(2 * HOUR_US, record))
+        parts.append((record.first, len(core.store.changes())))
+        checked(backlog, record)
+        parts += [(record.first, changed) for changed in steps(core, backlog)]
+    assert parts == [(2_005, 11), (2_005, 2_000), (4_005, 11), (4_005, 2_000), (5_005, 1_011)]
+    assert checked(backlog, record) == (5_005, 5_035)
+
+
+def test_a_session_may_end_while_very_much_of_it_is_leaving():
+    core, backlog, record = made()
+    for number in range(5_000):
+        backlog.add(number, record, b"frame")
+    backlog.drop(0, record, 3_005)
+    core.store.drop("reporting", "s1")
+    core.store.changes()
+    backlog.forget(0, record, [])
+    assert len(core.store.changes()) == 2_000
+    backlog.check({})
+    assert steps(core, backlog) == [2_000, 1_000]
+    backlog.check({})
+    assert not core.store.rows("backlog")
+
+
+def test_numbers_that_are_skipped_while_very_much_is_leaving_have_no_rows():
+    core, backlog, record = made()
+    for number in range(2_500):
+        backlog.add(number, record, b"frame")
+    backlog.drop(0, record, record.next)
+    backlog.skip(record)
+    backlog.add(0, record, b"frame")
+    backlog.drop(0, record, record.next)
+    assert checked(backlog, record) == (2_507, 2_507)
+    assert steps(core, backlog) == [2_000, 501]
+    assert checked(backlog, record) == (2_507, 2_507)
     assert backlog.octets(record) == 0

@@ -578,6 +578,68 @@ class TestBounds:
         on.run(SECOND_US)
         assert said(icon.ask())["events-in-snapshot"] == 4
 
+    def test_sessions_that_end_in_turns_show_no_more_than_others_that_ask(self):
+        on = alone(pictures_a_second=4)
+        one, two = Icon(on, "one"), Icon(on, "two")
+        for n in range(8):
+            call(on, str(n))
+        refused = 0
+        for _ in range(5):
+            for icon in (one, two):
+                if icon.ask(SessionEnd=1).id == M.EventACK:
+                    assert said(icon.ask()) == {"session-status": "new", "events-in-cache": 0}
+                else:
+                    refused += 1
+        told = [event for icon in (one, two) for event in icon.take() if shown(event)]
+        # the four of one, then the eight of the other; from then on it has all of them, and they take three seconds
+        assert (len(told), refused) == (12, 4)
+        on.run(3 * SECOND_US)
+        assert said(one.ask(SessionEnd=1))["session-status"] == "ended"
+        assert [shown(event) for event in two.take()] == [True] * 8
+
+    def test_who_opens_another_session_shows_the_calls_of_the_first_at_the_same_price(self):
+        on = alone(pictures_a_second=4)
+        one, two = Icon(on, "one"), Icon(on, "two")
+        for n in range(8):
+            call(on, str(n))
+        refused = []
+        for n in range(5):
+            for icon in (one, two):
+                icon.name = f"{n} of {icon.now.conn}"
+                if icon.ask().id == M.EventError:
+                    refused.append(icon)
+        assert refused == [one] * 4
+        assert len([event for icon in (one, two) for event in icon.take() if shown(event)]) == 12
+        assert on.node.status()["reporting"]["sessions"] == 2
+        on.run(3 * SECOND_US)
+        assert said(one.ask())["session-status"] == "new"
+        assert [shown(event) for event in two.take()] == [True] * 8
+
+    def test_the_only_session_may_end_whatever_was_shown(self):
+        on = alone(pictures_a_second=4)
+        for n in range(8):
+            call(on, str(n))
+        icon = Icon(on)
+        assert said(icon.ack)["events-in-snapshot"] == 8
+        assert said(icon.ask(SessionEnd=1))["session-status"] == "ended"
+        assert refusal(icon.ask())[0] == ErrorCode.SERVICE_BUSY
+
+    def test_very_much_that_was_acknowledged_leaves_step_by_step(self):
+        on = alone()
+        icon = Icon(on)
+        for n in range(420):
+            cancel(on, call(on, str(n)), str(n))
+        told = icon.take()
+        rows = on.node.store.rows("backlog")
+        assert len(rows) == len(told) == 2_100
+        assert said(icon.ask(Acknowledged=number(told[-2])))["events-in-cache"] == 1
+        left = [len(rows)]
+        while len(rows) > 1:
+            on.run(1)
+            left.append(len(rows))
+        assert left == [2_100, 100, 1]
+        assert said(icon.ask(Acknowledged=number(told[-1])))["events-in-cache"] == 0
+
     def test_much_that_is_kept_is_told_as_fast_as_it_is_read(self):
         on = alone(backlog_bytes_at_once=1_000)
         icon = Icon(on)
