@@ -371,13 +371,15 @@ class InteractionProxy:
 
     def _tell(self, now: int, session: Session, event: Message, out: list[AnyOutput]) -> None:
         """The next event of a session: kept if it may be asked for again, and sent unless others are before it."""
+        if not session.asked:
+            self._clients.deliver(now, (session.conn,), event, None, out)
+            return
         record = session.record
         attributes = {**event.attributes, **self._edge.stamps.place()}
         if record.wants is not None and Attribute.UserData in attributes:
             attributes[Attribute.UserData] = narrowed(event.pairs(Attribute.UserData), record.wants)
-        if session.asked:
-            number = (SEQUENCE_ID, sequence_id(record.next))
-            attributes[Attribute.Extensions] = (*event.pairs(Attribute.Extensions), number)
+        number = (SEQUENCE_ID, sequence_id(record.next))
+        attributes[Attribute.Extensions] = (*event.pairs(Attribute.Extensions), number)
         frame = encode(Message(event.id, 0, attributes))
         leaves = session.conn != 0 and session.sent == record.next
         if record.name or not leaves:
