@@ -83,7 +83,7 @@ class Forwarding:
             return False
         made = self._digest(request, node, self._core.name, at)
         # Those that came before this node began are not known any more.
-        late = abs(self._core.wall_us(now) // SECOND_US - int(at)) > MARK_S or int(at) <= self._stamps.started_s
+        late = abs(self._core.wall_us(now) // SECOND_US - int(at)) > MARK_S or int(at) < self._stamps.started_s
         if late or not compare_digest(made.encode(), digest.encode("utf-8", "surrogateescape")):
             return False
         while self._seen and self._seen[oldest := next(iter(self._seen))] <= now:
