@@ -30,6 +30,7 @@ from sip_proto import (
     Request,
     Requested,
     Ringing,
+    description_of,
     parse_name_addr,
 )
 from sip_proto.headers import unquote
@@ -84,9 +85,9 @@ class CallSide(PhoneAgent):
         elif isinstance(item, Acked):
             self._acked(item)
         elif isinstance(item, Pracked):
-            self._described(item.leg, item.request.body)
+            self._described(item.leg, description_of(item.request))
         elif isinstance(item, Refreshed):
-            self._described(item.leg, item.response.body)
+            self._described(item.leg, description_of(item.response))
         elif isinstance(item, DialogChanged):
             self._dialog_changed(item)
         elif isinstance(item, Cancelled):
@@ -188,7 +189,7 @@ class CallSide(PhoneAgent):
         call = self._call_of(item.leg)
         if call is None:
             return
-        body = item.response.body
+        body = description_of(item.response)
         if item.offer:
             answer = call.media.answer(body)
             if answer is None:
@@ -213,7 +214,7 @@ class CallSide(PhoneAgent):
         call.state = CallState.ESTABLISHED
         body = b""
         if call.late and not call.described:
-            answer = call.media.answer(item.response.body) if item.response.body else None
+            answer = call.media.answer(offer) if (offer := description_of(item.response)) else None
             if answer is None:
                 self._endpoint.ack(self._now(), item.leg, out)
                 self._endpoint.bye(self._now(), item.leg, out)
@@ -222,7 +223,7 @@ class CallSide(PhoneAgent):
                 return
             body = answer
         elif not call.described:
-            call.media.read(item.response.body)
+            call.media.read(description_of(item.response))
         call.described = True
         self._endpoint.ack(self._now(), item.leg, out, body=body)
         self._tell(Kind.ESTABLISHED, call, item.response.status, detail=_session_of(call))
@@ -268,7 +269,7 @@ class CallSide(PhoneAgent):
             self._tell(Kind.REFUSED, None, 486, "busy", request.from_.uri)
             return
         call = self._new_call(item.leg, CallState.INCOMING, request.from_.uri, request.call_id)
-        call.offer = request.body
+        call.offer = description_of(request)
         self._endpoint.provisional(self._now(), item.leg, 180, out)
         self._tell(Kind.INCOMING, call, text=request.uri)
         if self.auto_answer or _wants_answer(request):
@@ -296,7 +297,7 @@ class CallSide(PhoneAgent):
         self._gone(call.leg, Kind.FAILED, 488, "no common format")
 
     def _acked(self, item: Acked) -> None:
-        self._described(item.leg, item.request.body)
+        self._described(item.leg, description_of(item.request))
         call = self._call_of(item.leg)
         if call is not None and call.state == CallState.ANSWERED:
             call.state = CallState.ESTABLISHED
@@ -388,7 +389,7 @@ class CallSide(PhoneAgent):
             self._endpoint.refuse_offer(self._now(), item.leg, 481, out)
             return
         before = call.media.held_by_peer
-        body = call.media.answer(item.request.body)
+        body = call.media.answer(description_of(item.request))
         if body is None:
             self._endpoint.refuse_offer(self._now(), item.leg, 488, out)
             return
@@ -416,12 +417,12 @@ class CallSide(PhoneAgent):
         status = item.response.status
         if pending.kind == Kind.RENEGOTIATED:
             before = call.media.held_by_peer
-            answer = call.media.answer(item.response.body) if item.response.body else None
+            answer = call.media.answer(offer) if (offer := description_of(item.response)) else None
             self._endpoint.ack(self._now(), item.leg, out, body=answer or b"")
             self._tell_hold(call, before)
         else:
             call.holds = pending.kind == Kind.HELD
-            self._heard_description(call, item.response.body)
+            self._heard_description(call, description_of(item.response))
         pending.settle(pending.kind, status, "")
         self._tell(pending.kind, call, status)
 

@@ -19,6 +19,7 @@ from sip_proto import (
     ReferProgress,
     Referred,
     Rejection,
+    description_of,
 )
 
 
@@ -164,7 +165,7 @@ class TransferSide(MessageSide):
             self._endpoint.reject(self._now(), item.leg, 481, out)
             return
         new = self._new_call(item.leg, CallState.INCOMING, peer, item.request.call_id)
-        new.offer = item.request.body
+        new.offer = description_of(item.request)
         self._tell(Kind.INCOMING, new, text=item.request.uri)
         self._accept(new, out)
         if new.state == CallState.GONE:

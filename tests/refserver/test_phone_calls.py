@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,10 +19,12 @@ from sip_proto import (
     Message,
     Offered,
     Output,
+    Part,
     Request,
     Response,
     Transmit,
     audio,
+    multipart_body,
     parse,
     parse_sdp,
 )
@@ -100,6 +103,41 @@ def test_a_late_offer_in_a_reliable_183_is_answered_in_the_prack() -> None:
             assert not ours.requests("ACK")[0].body
             await callee.hold()
             assert direction(caller) == (False, True)
+
+    run(body)
+
+
+def test_an_offer_among_the_parts_of_a_body_is_answered() -> None:
+    async def body() -> None:
+        async with Phone("1002", "", ("127.0.0.1", 9), auto_answer=True) as phone:
+            offer = Part((("Content-Type", "application/sdp"),), audio("127.0.0.1", 4000))
+            other = (("Content-Type", "text/html"), ("Content-Disposition", "render;handling=optional"))
+            parts = multipart_body([offer, Part(other, b"hello")])
+            loop = asyncio.get_running_loop()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+                peer.bind(("127.0.0.1", 0))
+                peer.setblocking(False)
+                host, port = peer.getsockname()
+                head = "\r\n".join(
+                    (
+                        f"INVITE sip:1002@{phone.address[0]} SIP/2.0",
+                        f"Via: SIP/2.0/UDP {host}:{port};branch=z9hG4bKparts",
+                        "From: <sip:1001@h>;tag=a",
+                        "To: <sip:1002@h>",
+                        "Call-ID: parts",
+                        "CSeq: 1 INVITE",
+                        "Max-Forwards: 70",
+                        f"Contact: <sip:{host}:{port}>",
+                        f"Content-Type: {parts[0]}",
+                        f"Content-Length: {len(parts[1])}",
+                    )
+                )
+                await loop.sock_sendto(peer, f"{head}\r\n\r\n".encode() + parts[1], phone.address)
+                answer = parse(await loop.sock_recv(peer, 4_096))
+                while not isinstance(answer, Response) or answer.status < 200:
+                    answer = parse(await loop.sock_recv(peer, 4_096))
+            assert answer.status == 200
+            assert [media.port for media in parse_sdp(answer.body).media()] != [0]
 
     run(body)
 
